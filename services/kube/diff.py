@@ -1,0 +1,316 @@
+"""The read-only comparison: which declared fields does a live object not have, or have otherwise?
+
+`subset_diff` is the watcher's first check of every event and the only engine where a token may not write; it asks
+"desired ⊆ live" over declared paths only, because defaults cannot be told from OpenAPI. `predicted_diff` compares
+the answer of a server-side dry-run with the live object. Neither changes its arguments. What is not seen here: fields
+that somebody added (`services/kube/additions.py`), also inside the items of an atomic list.
+The walk is written for speed, tens of µs for a Deployment: a pointer is only built once something differs.
+Source of the list and map rules: Kubernetes' server-side apply documentation, "Merge strategy".
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from typing import Any
+
+from services.kube.equality import absent_is_same, same_scalar
+from services.kube.objects import LAST_APPLIED, Object, group_of
+from services.kube.pointer import FieldDiff, apply_ignore, escape
+from services.kube.schema import UNKNOWN, SchemaNode
+
+MAX_DEPTH = 100  # deeper values are compared whole: no kind is that deep, and Python's stack ends
+METADATA_FIELDS = ("labels", "annotations", "finalizers", "ownerReferences")
+MISSING = object()
+
+FREE_MAP = SchemaNode(values=SchemaNode(built_in=True), built_in=True)
+NAME_SET = SchemaNode(list_type="set", items=SchemaNode(built_in=True), built_in=True)
+BY_UID = SchemaNode(list_type="map", keys=("uid",), items=SchemaNode(built_in=True), built_in=True)
+METADATA = SchemaNode(
+    fields={"labels": FREE_MAP, "annotations": FREE_MAP, "finalizers": NAME_SET, "ownerReferences": BY_UID},
+    built_in=True,
+)
+
+# A path while walking: (parent path, key), so that going down costs one tuple. None is the document.
+Path = tuple[Any, str | int] | None
+
+
+def subset_diff(
+    desired: Object, live: Object, schema: SchemaNode = UNKNOWN, ignore: Iterable[str] = ()
+) -> list[FieldDiff]:
+    """Every declared field that `live` lacks ("removed") or holds otherwise ("changed"), in the manifest's order.
+
+    Paths are RFC 6901 pointers; an item of a map list stands at its index in `live`, or in `desired` if absent there.
+    An atomic list is one field. `ignore` holds pointers that cover everything below them, `*` for any one segment.
+    """
+    out: list[FieldDiff] = []
+    desired = declared(desired)
+    for name, value in desired.items():
+        if name == "metadata":
+            _walk_metadata(value, live.get("metadata"), out)
+        elif name not in ("apiVersion", "kind", "status"):
+            _field(name, value, live.get(name, MISSING), desired, live, schema, None, 0, out)
+    return apply_ignore(_canonical_secret(desired, out), ignore)
+
+
+def predicted_diff(
+    predicted: Object, live: Object, schema: SchemaNode, desired: Object, ignore: Iterable[str] = ()
+) -> list[FieldDiff]:
+    """What an apply would change, from a dry-run's answer: "changed" and "removed" for declared fields, "added" for
+    what the apply would take away.
+
+    An undeclared field that only the prediction has is a default not yet stored, no drift. Spelling and the order of
+    map lists and sets do not count.
+    """
+    bare = declared(desired)
+    out = [diff for diff in subset_diff(_projection(predicted, bare, schema), live, schema) if diff.kind != "added"]
+    _taken_away(_comparable(live), _comparable(predicted), schema, None, 0, out)
+    return apply_ignore(out, ignore)
+
+
+def declared(desired: Object) -> Object:
+    """The manifest in the form in which the server stores it: a Secret's `stringData` as `data`, no rules that an
+    aggregation fills. The same object where nothing needs to change."""
+    kind = desired.get("kind")
+    if kind == "Secret" and not group_of(desired) and isinstance(desired.get("stringData"), dict):
+        data = {**(desired.get("data") or {}), **{k: _encoded(v) for k, v in desired["stringData"].items()}}
+        return {**{name: value for name, value in desired.items() if name != "stringData"}, "data": data}
+    if kind == "ClusterRole" and desired.get("aggregationRule") and "rules" in desired:
+        return {name: value for name, value in desired.items() if name != "rules"}
+    return desired
+
+
+def list_key(item: Any, node: SchemaNode) -> Any:
+    """The identity of an item in a map list, hashable; None where it has none."""
+    if not isinstance(item, dict):
+        return None
+    keys = node.keys
+    value: Any = item.get(keys[0]) if len(keys) == 1 else tuple(item.get(k, node.key_defaults.get(k)) for k in keys)
+    try:
+        hash(value)
+    except TypeError:
+        return repr(value)
+    return value
+
+
+def pointer_of(path: Path) -> str:
+    """A walk's path as a JSON pointer."""
+    parts: list[str] = []
+    while path is not None:
+        parts.append(escape(str(path[1])))
+        path = path[0]
+    return "/" + "/".join(reversed(parts)) if parts else ""
+
+
+def _encoded(value: Any) -> Any:
+    return base64.b64encode(value.encode("utf-8", "surrogatepass")).decode() if isinstance(value, str) else value
+
+
+def _canonical_secret(desired: Object, diffs: list[FieldDiff]) -> list[FieldDiff]:
+    """Base64 may be wrapped or padded otherwise; null data is stored as empty text."""
+    if not diffs or desired.get("kind") != "Secret" or group_of(desired):
+        return diffs
+    return [
+        diff for diff in diffs if not (diff.path.startswith("/data/") and _decoded(diff.desired) == _decoded(diff.live))
+    ]
+
+
+def _decoded(value: Any) -> Any:
+    try:
+        return base64.b64decode("".join(value.split())) if isinstance(value, str) else value
+    except (binascii.Error, ValueError):
+        return value
+
+
+def _walk_metadata(desired: Any, live: Any, out: list[FieldDiff]) -> None:
+    if not isinstance(desired, dict):
+        return
+    live = live if isinstance(live, dict) else {}
+    for name in METADATA_FIELDS:
+        value = desired.get(name)
+        if value:
+            if name == "annotations" and isinstance(value, dict) and LAST_APPLIED in value:
+                value = {key: text for key, text in value.items() if key != LAST_APPLIED}
+            _field(name, value, live.get(name, MISSING), desired, live, METADATA, (None, "metadata"), 1, out)
+
+
+def _field(
+    name: str, desired: Any, live: Any, parent: Object, owner: Object, node: SchemaNode, path: Path, depth: int,
+    out: list[FieldDiff],
+) -> None:  # fmt: skip
+    """Compare what stands under one name of a map; `live` is MISSING where the name is absent."""
+    child = node.fields.get(name) or node.values or UNKNOWN
+    if live is MISSING or (live is None and desired is not None):
+        if not absent_is_same(name, desired, child, node.values is not None) or _replaced(name, desired, parent, owner):
+            if desired is not None and not _empty_free_map(desired, child):
+                out.append(FieldDiff(pointer_of((path, name)), "removed", desired, None))
+    elif desired is not None:
+        _value(desired, live, child, (path, name), depth + 1, out)
+
+
+def _empty_free_map(desired: Any, node: SchemaNode) -> bool:
+    return desired == {} and node.values is not None
+
+
+def _replaced(name: str, desired: Any, parent: Object, live: Object) -> bool:
+    """True where `{}` chose one of several alternatives (`emptyDir: {}`) and live now has another one instead."""
+    if desired != {} or any(isinstance(value, dict) and key != name for key, value in parent.items()):
+        return False
+    return any(
+        isinstance(value, dict) and value and key not in parent and key != "metadata" for key, value in live.items()
+    )
+
+
+def _value(desired: Any, live: Any, node: SchemaNode, path: Path, depth: int, out: list[FieldDiff]) -> None:
+    kind = type(desired)
+    if kind is dict and type(live) is dict:
+        if depth > MAX_DEPTH or node.atomic_map:
+            if not _deep_equal(desired, live):
+                out.append(FieldDiff(pointer_of(path), "changed", desired, live))
+            return
+        _walk_map(desired, live, node, path, depth, out)
+    elif kind is list and type(live) is list:
+        _walk_list(desired, live, node, path, depth, out)
+    elif not (desired == live and kind is type(live)) and not same_scalar(desired, live, node):
+        out.append(FieldDiff(pointer_of(path), "changed", desired, live))
+
+
+def _walk_map(desired: Object, live: Object, node: SchemaNode, path: Path, depth: int, out: list[FieldDiff]) -> None:
+    fields, values = node.fields, node.values or UNKNOWN
+    for name, value in desired.items():
+        other = live.get(name, MISSING)
+        kind = type(value)
+        if value is other or (kind is type(other) and kind is not dict and kind is not list and value == other):
+            continue
+        if other is MISSING or other is None or value is None:
+            _field(name, value, other, desired, live, node, path, depth, out)
+        else:
+            _value(value, other, fields.get(name) or values, (path, name), depth + 1, out)
+
+
+def _walk_list(
+    desired: list[Any], live: list[Any], node: SchemaNode, path: Path, depth: int, out: list[FieldDiff]
+) -> None:
+    items = node.items or UNKNOWN
+    if depth <= MAX_DEPTH and node.list_type == "map" and node.keys:
+        if all(type(item) is dict for item in desired) and all(type(item) is dict for item in live):
+            _walk_keyed(desired, live, node, items, path, depth, out)
+            return
+    elif depth <= MAX_DEPTH and node.list_type == "set":
+        for index, item in enumerate(desired):
+            if not any(_same(item, other, items, depth) for other in live):
+                out.append(FieldDiff(pointer_of((path, index)), "removed", item, None))
+        return
+    if not _same_list(desired, live, items, depth):
+        out.append(FieldDiff(pointer_of(path), "changed", desired, live))
+
+
+def _walk_keyed(
+    desired: list[Any], live: list[Any], node: SchemaNode, items: SchemaNode, path: Path, depth: int, out: list[FieldDiff]
+) -> None:  # fmt: skip
+    for index, position in enumerate(pair_up(desired, live, node)):
+        item = desired[index]
+        if position is None:
+            out.append(FieldDiff(pointer_of((path, index)), "removed", item, None))
+        else:
+            _walk_map(item, live[position], items, (path, position), depth + 1, out)
+
+
+def pair_up(desired: list[Any], live: list[Any], node: SchemaNode) -> list[int | None]:
+    """For each desired item of a map list the index of its counterpart in live; duplicates pair in order."""
+    wanted = [list_key(item, node) for item in desired]
+    found = [list_key(item, node) for item in live]
+    if wanted == found[: len(wanted)] and len(set(found)) == len(found):
+        return list(range(len(wanted)))
+    places: dict[Any, list[int]] = {}
+    for index, key in enumerate(found):
+        places.setdefault(key, []).append(index)
+    for queue in places.values():
+        queue.reverse()
+    return [places[key].pop() if places.get(key) else None for key in wanted]
+
+
+def _same_list(desired: list[Any], live: list[Any], items: SchemaNode, depth: int) -> bool:
+    if len(desired) != len(live):
+        return False
+    return all(_same(left, right, items, depth) for left, right in zip(desired, live, strict=True))
+
+
+def _same(desired: Any, live: Any, node: SchemaNode, depth: int) -> bool:
+    if depth > MAX_DEPTH:
+        return _deep_equal(desired, live)
+    out: list[FieldDiff] = []
+    _value(desired, live, node, None, depth + 1, out)
+    return not out
+
+
+def _deep_equal(left: Any, right: Any) -> bool:
+    """Plain equality of JSON without recursion, for values of any depth."""
+    todo = [(left, right)]
+    while todo:
+        one, other = todo.pop()
+        if isinstance(one, dict) and isinstance(other, dict):
+            if one.keys() != other.keys():
+                return False
+            todo.extend((value, other[name]) for name, value in one.items())
+        elif isinstance(one, list) and isinstance(other, list):
+            if len(one) != len(other):
+                return False
+            todo.extend(zip(one, other, strict=True))
+        elif one != other or isinstance(one, bool) is not isinstance(other, bool):
+            return False
+    return True
+
+
+def _comparable(obj: Object) -> Object:
+    """What a dry-run's answer and a live object have in common: no status, labels and annotations of the metadata."""
+    bare = {name: value for name, value in obj.items() if name not in ("apiVersion", "kind", "status")}
+    metadata = obj.get("metadata") if isinstance(obj.get("metadata"), dict) else {}
+    bare["metadata"] = {name: metadata[name] for name in METADATA_FIELDS if name in metadata}
+    annotations = bare["metadata"].get("annotations")
+    if isinstance(annotations, dict):
+        bare["metadata"]["annotations"] = {key: text for key, text in annotations.items() if key != LAST_APPLIED}
+    return bare
+
+
+def _projection(predicted: Any, desired: Any, node: SchemaNode) -> Any:
+    """`predicted` cut down to the paths that `desired` declares, so that what the server made of them is compared."""
+    if not isinstance(predicted, dict) or not isinstance(desired, dict):
+        return predicted
+    cut = {}
+    for name, value in desired.items():
+        if name in predicted:
+            child = METADATA if name == "metadata" else node.fields.get(name) or node.values or UNKNOWN
+            cut[name] = _project_value(predicted[name], value, child)
+    return cut
+
+
+def _project_value(predicted: Any, desired: Any, node: SchemaNode) -> Any:
+    if isinstance(desired, list) and isinstance(predicted, list) and node.list_type == "map" and node.keys:
+        pairs = zip(desired, pair_up(desired, predicted, node), strict=True)
+        items = node.items or UNKNOWN
+        return [_projection(predicted[at], item, items) for item, at in pairs if at is not None]
+    return _projection(predicted, desired, node)
+
+
+def _taken_away(live: Any, predicted: Any, node: SchemaNode, path: Path, depth: int, out: list[FieldDiff]) -> None:
+    """Collect what only the live object has: an apply would remove it."""
+    if depth > MAX_DEPTH:
+        return
+    if isinstance(live, dict) and isinstance(predicted, dict):
+        for name, value in live.items():
+            if name in predicted:
+                child = (
+                    METADATA if name == "metadata" and not depth else node.fields.get(name) or node.values or UNKNOWN
+                )
+                _taken_away(value, predicted[name], child, (path, name), depth + 1, out)
+            elif value not in (None, {}, []):
+                out.append(FieldDiff(pointer_of((path, name)), "added", None, value))
+    elif isinstance(live, list) and isinstance(predicted, list) and node.list_type == "map" and node.keys:
+        for index, at in enumerate(pair_up(live, predicted, node)):
+            if at is None:
+                out.append(FieldDiff(pointer_of((path, index)), "added", None, live[index]))
+            else:
+                _taken_away(live[index], predicted[at], node.items or UNKNOWN, (path, index), depth + 1, out)
+    elif isinstance(live, list) and isinstance(predicted, list) and node.list_type == "set":
+        fresh = ((index, item) for index, item in enumerate(live) if item not in predicted)
+        out.extend(FieldDiff(pointer_of((path, index)), "added", None, item) for index, item in fresh)
