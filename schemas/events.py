@@ -7,7 +7,7 @@ document per record. `id` is made from the source's own facts, so that a second 
 import hashlib
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydantic import Field
 
@@ -239,7 +239,7 @@ class Sample(EventModel):
     name: str
     value: float
     time: Timestamp
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class MetricSampled(EventModel):
@@ -299,7 +299,8 @@ def make_event(
     causationid: str | None = None,
 ) -> Event[DataT]:
     """Wrap `data` in its envelope; `type` follows from the model."""
-    return Event[type(data)](  # type: ignore[misc]
+    envelope = cast(type[Event[DataT]], Event.__class_getitem__(type(data)))
+    return envelope(
         id=id,
         source=source,
         type=TYPES[type(data)],

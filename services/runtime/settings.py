@@ -1,0 +1,66 @@
+"""What an operator can set, from environment variables `SETPOINT_…` and the options of commands.
+
+Nothing has a default that would reach somebody's cluster, broker or database: those must be named.
+"""
+
+import secrets
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.base import Duration, parse_duration
+from services.runtime.errors import UsageError
+
+PREFIX = "SETPOINT_"
+IN_CLUSTER = "in-cluster"
+
+
+class Settings(BaseSettings):
+    """One process' settings. Every field is also the environment variable `SETPOINT_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    kafka: str | None = Field(None, description="bootstrap servers, HOST:PORT[,HOST:PORT]")
+    partitions: int = Field(6, ge=1, le=1000, description="partitions of the topics that are keyed by cluster")
+    replication: int = Field(1, ge=1, description="replicas of each topic that Setpoint itself creates")
+    group_prefix: str = Field("setpoint", min_length=1, description="prefix of consumer groups and transactional ids")
+    cluster: str | None = Field(None, description="the cluster's name in events; the context's name if not set")
+    kubeconfig: Path | None = None
+    context: str | None = Field(None, description=f"kubeconfig context, or '{IN_CLUSTER}'")
+    clickhouse: str | None = Field(None, description="http(s)://user:password@host:8123/database, or chdb:///folder")
+    baselines: Path | None = Field(None, description="file or folder with Baseline documents")
+    policies: Path | None = Field(None, description="file or folder with Policy documents")
+    protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease")
+    mask_key: str | None = Field(
+        None, min_length=16, repr=False, description="key of the hashes that stand for Secrets"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    http_host: str = "127.0.0.1"
+    http_port: int | None = Field(None, ge=0, le=65535, description="/live, /ready, /metrics; 0 takes a free port")
+    resync: Duration = Field(default=parse_duration("30m"), description="full comparison of everything watched")
+
+    def need(self, field: str, option: str) -> Any:
+        """A setting that this command cannot do without. Raises UsageError naming the option and the variable."""
+        value = getattr(self, field)
+        if value is None:
+            raise UsageError(f"'{field}' is not set", f"Give {option} or set {PREFIX}{field.upper()}")
+        return value
+
+    def key(self) -> bytes:
+        """The key of the hashes of Secrets; a random one, good for this process only, where none is set."""
+        return self.mask_key.encode() if self.mask_key else secrets.token_bytes(32)
+
+
+def load_settings(**given: Any) -> Settings:
+    """Settings from the environment, with the options of a command on top (None means not given).
+
+    Raises UsageError naming each variable or option that is wrong.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        problems = [f"{PREFIX}{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()]
+        raise UsageError("a setting is wrong: " + "; ".join(problems), "See 'setpoint check --help'") from error
