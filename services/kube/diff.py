@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from services.kube.equality import absent_is_same, same_scalar
-from services.kube.objects import LAST_APPLIED, Object, group_of
+from services.kube.objects import LAST_APPLIED, Object, group_of, metadata_of
 from services.kube.pointer import FieldDiff, apply_ignore, escape
 from services.kube.schema import UNKNOWN, SchemaNode
 
@@ -139,11 +139,13 @@ def _field(
 ) -> None:  # fmt: skip
     """Compare what stands under one name of a map; `live` is MISSING where the name is absent."""
     child = node.fields.get(name) or node.values or UNKNOWN
-    if live is MISSING or (live is None and desired is not None):
-        if not absent_is_same(name, desired, child, node.values is not None) or _replaced(name, desired, parent, owner):
-            if desired is not None and not _empty_free_map(desired, child):
-                out.append(FieldDiff(pointer_of((path, name)), "removed", desired, None))
-    elif desired is not None:
+    if desired is None:
+        return
+    if live is MISSING or live is None:
+        same = absent_is_same(name, desired, child, node.values is not None)
+        if (not same or _replaced(name, desired, parent, owner)) and not _empty_free_map(desired, child):
+            out.append(FieldDiff(pointer_of((path, name)), "removed", desired, None))
+    else:
         _value(desired, live, child, (path, name), depth + 1, out)
 
 
@@ -205,7 +207,8 @@ def _walk_list(
 
 
 def _walk_keyed(
-    desired: list[Any], live: list[Any], node: SchemaNode, items: SchemaNode, path: Path, depth: int, out: list[FieldDiff]
+    desired: list[Any], live: list[Any], node: SchemaNode, items: SchemaNode, path: Path, depth: int,
+    out: list[FieldDiff],
 ) -> None:  # fmt: skip
     for index, position in enumerate(pair_up(desired, live, node)):
         item = desired[index]
@@ -264,7 +267,7 @@ def _deep_equal(left: Any, right: Any) -> bool:
 def _comparable(obj: Object) -> Object:
     """What a dry-run's answer and a live object have in common: no status, labels and annotations of the metadata."""
     bare = {name: value for name, value in obj.items() if name not in ("apiVersion", "kind", "status")}
-    metadata = obj.get("metadata") if isinstance(obj.get("metadata"), dict) else {}
+    metadata = metadata_of(obj)
     bare["metadata"] = {name: metadata[name] for name in METADATA_FIELDS if name in metadata}
     annotations = bare["metadata"].get("annotations")
     if isinstance(annotations, dict):

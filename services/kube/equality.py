@@ -32,7 +32,8 @@ SECONDS = {"ns": "1e-9", "us": "1e-6", "µs": "1e-6", "μs": "1e-6", "ms": "1e-3
 # `allowPrivilegeEscalation` is not the same as a false one.
 DROPPED_ZEROS = frozenset(
     "hostIPC hostNetwork hostPID hostPort initialDelaySeconds insecureSkipTLSVerifyBackend minReadySeconds nodePort "
-    "paused publishNotReadyAddresses stdin stdinOnce tty unschedulable globalDefault readOnly healthCheckNodePort".split()
+    "paused publishNotReadyAddresses stdin stdinOnce tty unschedulable globalDefault readOnly "
+    "healthCheckNodePort".split()
 )
 # An empty text means something else than an absent one here.
 MEANINGFUL_EMPTY = frozenset({"storageClassName"})

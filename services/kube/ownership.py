@@ -29,8 +29,8 @@ class Owner(NamedTuple):
 
 def owner_of(entry: Mapping[str, Any]) -> Owner:
     """An entry without its fields."""
-    parts = (str(entry.get(name) or "") for name in ("manager", "operation", "subresource"))
-    return Owner(*parts, _time(entry.get("time")))
+    manager, operation, subresource = (str(entry.get(name) or "") for name in ("manager", "operation", "subresource"))
+    return Owner(manager, operation, subresource, _time(entry.get("time")))
 
 
 def owners(obj: Mapping[str, Any], pointer: str) -> list[Owner]:
@@ -45,9 +45,9 @@ def author(obj: Mapping[str, Any], pointer: str) -> Owner | None:
     return next(iter(owners(obj, pointer)), None)
 
 
-def newest_entry(obj: Mapping[str, Any]) -> Owner | None:
-    """Who wrote last, whatever it was; status writers included, so look at `subresource`."""
-    found = [owner_of(entry) for entry in managed_fields(obj)]
+def last_writer(obj: Mapping[str, Any]) -> Owner | None:
+    """Who wrote anything but the status last, by the entries' own times."""
+    found = [owner_of(entry) for entry in managed_fields(obj) if entry.get("subresource") != "status"]
     return max(found, key=lambda owner: owner.time or EPOCH) if found else None
 
 

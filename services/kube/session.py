@@ -1,0 +1,149 @@
+"""HTTP to one API server: credentials from a kubeconfig or from inside a pod, two connection pools, bytes in and out.
+
+Calls and watches have pools of their own, since watches would hold every connection of a shared one. Credentials are
+read by kubernetes-asyncio (exec plug-ins, OIDC, certificates); its REST layer is not used: measured there, the typed
+decode costs 67 times the raw one and a watch never recovers from 410.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+import yaml
+
+from services.kube.errors import TimedOut, Unavailable, api_error
+from services.runtime.errors import Permanent, UsageError
+from services.runtime.settings import IN_CLUSTER
+
+JSON = "application/json"
+APPLY = "application/apply-patch+yaml"
+JSON_PATCH = "application/json-patch+json"
+CALLS = 64  # connections for calls at once
+READ_BUFFER = 2**21
+USER_AGENT = "setpoint"
+
+
+class Session:
+    """One API server. Make it with `connect`."""
+
+    def __init__(self, configuration: Any) -> None:
+        self.configuration = configuration
+        self.host = str(configuration.host).rstrip("/")
+        context = _ssl_context(configuration) if self.host.startswith("https") else False
+        self.calls = self._pool(context, CALLS)
+        self.watches = self._pool(context, 0)
+
+    def _pool(self, context: ssl.SSLContext | bool, limit: int) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=limit, ssl=context, keepalive_timeout=75)
+        return aiohttp.ClientSession(
+            connector=connector, headers={"User-Agent": USER_AGENT}, read_bufsize=READ_BUFFER, auto_decompress=True
+        )
+
+    async def close(self) -> None:
+        """Close both pools."""
+        await self.calls.close()
+        await self.watches.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+        timeout: float = 15.0,
+    ) -> Any:
+        """One call; the parsed answer. `timeout` in seconds. Raises the classes of `services/kube/errors.py`."""
+        headers = {"Accept": accept, **await self._credentials()}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        data = None if body is None else orjson.dumps(body)
+        try:
+            async with self.calls.request(
+                method, self.host + path, params=params, data=data, headers=headers,
+                timeout=aiohttp.ClientTimeout(total=timeout),
+            ) as answer:  # fmt: skip
+                raw = await answer.read()
+                if answer.status >= 400:
+                    raise api_error(answer.status, _parsed(raw), answer.headers)
+                return orjson.loads(raw) if raw else {}
+        except TimeoutError as error:
+            raise TimedOut(f"no answer to {method} {path} within {timeout:g} s") from error
+        except (aiohttp.ClientError, OSError, orjson.JSONDecodeError) as error:
+            raise Unavailable(f"the API server at {self.host} does not answer: {error}") from error
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, params: Mapping[str, str], *, silence: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer that is read as it comes. `silence` is the longest wait for the next byte, in seconds."""
+        headers = {"Accept": JSON, **await self._credentials()}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence)
+        async with self.watches.get(self.host + path, params=params, headers=headers, timeout=timeout) as answer:
+            if answer.status >= 400:
+                raise api_error(answer.status, _parsed(await answer.read()), answer.headers)
+            yield answer
+
+    async def _credentials(self) -> dict[str, str]:
+        token = await self.configuration.get_api_key_with_prefix("BearerToken")
+        if token:
+            return {"Authorization": token}
+        if self.configuration.username:
+            return {"Authorization": self.configuration.get_basic_auth_token()}
+        return {}
+
+
+async def connect(kubeconfig: Path | None, context: str) -> Session:
+    """A session with the cluster that `context` names, or the one around this pod for `in-cluster`.
+
+    Raises UsageError where there is no such file or context: no cluster is ever taken that was not named.
+    """
+    from kubernetes_asyncio.client import Configuration  # heavy: some 600 model modules, only for who connects
+    from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+
+    configuration = Configuration()
+    try:
+        if context == IN_CLUSTER:
+            load_incluster_config(client_configuration=configuration)
+        else:
+            file = kubeconfig.expanduser() if kubeconfig else None
+            if file and not file.is_file():
+                raise UsageError(f"no kubeconfig at {file}", "Give the right file with --kubeconfig")
+            await load_kube_config(
+                config_file=str(file) if file else None,
+                context=context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+    except (ConfigException, yaml.YAMLError) as error:
+        raise UsageError(f"context '{context}' cannot be used: {error}", "See 'kubectl config get-contexts'") from error
+    return Session(configuration)
+
+
+def _ssl_context(configuration: Any) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise Permanent(
+            f"the cluster's certificates cannot be read: {error}", "Check the kubeconfig's paths"
+        ) from error
+    if not configuration.verify_ssl:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    # Clusters' own CAs often lack the key usage extensions that Python 3.13 began to insist on.
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    return context
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return raw[:500].decode("utf-8", "replace")

@@ -1,0 +1,52 @@
+"""Which of several watchers of one cluster works: the one to whom Kafka gives the cluster's partition.
+
+A consumer group decides it, so that no rights in the cluster are needed and the broker that a watcher cannot work
+without is also what it must reach to lead. A watcher that dies is replaced within the session time-out (10 s). For a
+moment two may work: their events carry the same ids and are seen as one.
+"""
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from schemas.topics import TopicName
+from services.runtime.kafka import cluster_partition, make_consumer
+
+
+class Leadership(ConsumerRebalanceListener):
+    """`leads` is set while this process is the one. Use `run` as a task."""
+
+    def __init__(self, bootstrap: str, group: str, cluster: str, partitions: int) -> None:
+        self.partition = TopicPartition(TopicName.DRIFT, cluster_partition(cluster, partitions))
+        self.consumer: AIOKafkaConsumer = make_consumer(bootstrap, client_id="setpoint-watcher", group=group)
+        self.changed = asyncio.Event()
+        self.leads = False
+
+    async def run(self) -> None:
+        """Stay in the group until cancelled; the records themselves are not read here."""
+        self.consumer.subscribe([TopicName.DRIFT], listener=self)
+        await self.consumer.start()
+        try:
+            while True:
+                self.consumer.pause(*self.consumer.assignment())
+                await self.consumer.getmany(timeout_ms=500)
+        finally:
+            self._set(False)
+            await self.consumer.stop()
+
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        if self.partition in revoked:
+            self._set(False)
+
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        self._set(self.partition in assigned)
+
+    async def until(self, leads: bool) -> None:
+        """Wait until this process leads, or no longer does."""
+        while self.leads is not leads:
+            self.changed.clear()
+            await self.changed.wait()
+
+    def _set(self, leads: bool) -> None:
+        self.leads = leads
+        self.changed.set()

@@ -1,0 +1,116 @@
+"""The life of a drift, as pure functions: detected, maybe updated, cleared. One life, one id, one correlation.
+
+The id is made from uid, resourceVersion and the declaration, so that a second watcher, or the same one after a crash,
+gives the same drift the same id and consumers see one.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from schemas.events import (
+    ClearedReason,
+    DriftCleared,
+    DriftDetected,
+    Event,
+    make_event,
+    stable_id,
+)
+from schemas.target import Target
+from services.kube.baselines import Declared
+from services.kube.describe import describe
+from services.kube.judge import Finding
+from services.kube.objects import Object
+from services.kube.ownership import last_writer
+
+SOURCE = "setpoint/watcher"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What one verdict was made from. `version` is the resourceVersion, the last known one for a deleted object."""
+
+    target: Target
+    declared: Declared
+    live: Object | None
+    finding: Finding
+    version: str
+    now: datetime
+    mask_key: bytes
+
+
+def advance(
+    open_drift: DriftDetected | None, seen: Observed
+) -> tuple[DriftDetected | None, Event[DriftDetected] | Event[DriftCleared] | None]:
+    """The drift that is open afterwards, and the event that says so; no event where nothing is new."""
+    if seen.finding.state is None:
+        return None, cleared(open_drift, seen.now, seen.version, seen.live) if open_drift else None
+    drift = _described(open_drift, seen)
+    if open_drift and _same(open_drift, drift):
+        return open_drift, None
+    return drift, _event(drift)
+
+
+def again(open_drift: DriftDetected, now: datetime) -> tuple[DriftDetected, Event[DriftDetected]]:
+    """Say a drift once more, before the topic's retention forgets it."""
+    drift = open_drift.model_copy(update={"update": open_drift.update + 1, "detected_at": now})
+    return drift, _event(drift)
+
+
+def cleared(
+    drift: DriftDetected,
+    now: datetime,
+    version: str,
+    live: Object | None,
+    reason: ClearedReason = ClearedReason.IN_SYNC,
+) -> Event[DriftCleared]:
+    """The end of a life."""
+    owner = last_writer(live) if live else None
+    data = DriftCleared(
+        target=drift.target, drift_id=drift.drift_id, baseline=drift.baseline, onset=drift.onset, cleared_at=now,
+        reason=reason, resource_version=version, manager=owner.manager if owner else None,
+    )  # fmt: skip
+    return make_event(
+        data, id=f"{drift.drift_id}-cleared", source=SOURCE, subject=drift.target.subject, time=now,
+        correlationid=drift.drift_id, causationid=event_id(drift),
+    )  # fmt: skip
+
+
+def event_id(drift: DriftDetected) -> str:
+    """The id of the event that said this state of the drift; the first one's is the drift's own."""
+    return f"{drift.drift_id}-{drift.update}" if drift.update else drift.drift_id
+
+
+def _event(drift: DriftDetected) -> Event[DriftDetected]:
+    return make_event(
+        drift, id=event_id(drift), source=SOURCE, subject=drift.target.subject, time=drift.detected_at,
+        correlationid=drift.drift_id, causationid=None if not drift.update else drift.drift_id,
+    )  # fmt: skip
+
+
+def _described(open_drift: DriftDetected | None, seen: Observed) -> DriftDetected:
+    finding, declared = seen.finding, seen.declared
+    fields = tuple(describe(seen.live, declared.obj, finding.fields, seen.mask_key))
+    uid = seen.target.uid or (open_drift.target.uid if open_drift else None)
+    identity = stable_id(seen.target.subject, uid, seen.version, declared.digest)
+    since = [field.since for field in fields if field.since]
+    return DriftDetected(
+        target=seen.target.model_copy(update={"uid": uid}),
+        drift_id=open_drift.drift_id if open_drift else identity,
+        baseline=declared.baseline,
+        state=finding.state or "changed",
+        engine=finding.engine,
+        engine_reason=finding.engine_reason,
+        onset=open_drift.onset if open_drift else min([*since, seen.now]),
+        detected_at=seen.now,
+        update=open_drift.update + 1 if open_drift else 0,
+        resource_version=seen.version,
+        fields=fields,
+    )
+
+
+def _same(before: DriftDetected, after: DriftDetected) -> bool:
+    def essence(drift: DriftDetected) -> object:
+        fields = [(field.path, field.kind, field.desired, field.live, field.manager) for field in drift.fields]
+        return drift.state, fields, drift.baseline, drift.target.uid
+
+    return essence(before) == essence(after)

@@ -1,0 +1,52 @@
+"""What the watcher remembers of each declared object: its last published state, packed, and the drift that is open."""
+
+from dataclasses import dataclass, field
+
+from schemas.events import DriftDetected
+from services.kube.objects import Object, ObjectKey
+from services.kube.packing import Packer, projection
+
+
+@dataclass(slots=True)
+class Remembered:
+    """One object that exists. `packed` is its projection as last told to the world."""
+
+    version: int
+    uid: str
+    packed: bytes
+
+
+@dataclass
+class Memory:
+    """Everything, by object. Only for declared objects, some 300 bytes each."""
+
+    objects: dict[ObjectKey, Remembered] = field(default_factory=dict)
+    drifts: dict[ObjectKey, DriftDetected] = field(default_factory=dict)
+    packers: dict[tuple[str, str], Packer] = field(default_factory=dict)
+
+    def pack(self, key: ObjectKey, live: Object) -> bytes:
+        """The comparable form of a live object."""
+        return self._packer(key).pack(projection(live))
+
+    def before(self, key: ObjectKey) -> Object | None:
+        """The projection that was told last; None for an object that did not exist."""
+        known = self.objects.get(key)
+        return self._packer(key).unpack(known.packed) if known else None
+
+    def keep(self, key: ObjectKey, live: Object | None, packed: bytes) -> None:
+        """Remember a state as told."""
+        if live is None:
+            self.objects.pop(key, None)
+            return
+        metadata = live["metadata"]
+        self.objects[key] = Remembered(int(metadata["resourceVersion"]), str(metadata["uid"]), packed)
+
+    def keep_drift(self, key: ObjectKey, drift: DriftDetected | None) -> None:
+        """Remember the open drift, or that there is none."""
+        if drift is None:
+            self.drifts.pop(key, None)
+        else:
+            self.drifts[key] = drift
+
+    def _packer(self, key: ObjectKey) -> Packer:
+        return self.packers.setdefault((key.group, key.kind), Packer())
