@@ -22,7 +22,10 @@ class Source(StrictModel):
 
 
 class IgnoreRule(StrictModel):
-    """Fields that are somebody else's. An absent selector part matches everything; `path` is a JSON pointer prefix."""
+    """Fields that are somebody else's. An absent selector part matches everything; `path` is a JSON pointer prefix.
+
+    `kind`, `namespace` and `name` may be globs.
+    """
 
     kind: str | None = None
     namespace: str | None = None

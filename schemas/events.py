@@ -164,6 +164,7 @@ class Reason(StrEnum):
     VERIFIED = "verified"
     UNDO_FAILED = "undo-failed"
     NOT_DECLARED = "not-declared"
+    INTERNAL = "internal-error"  # a defect of Setpoint's own; the log has the trace
 
 
 class TriggerRef(EventModel):

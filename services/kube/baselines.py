@@ -16,7 +16,7 @@ from services.kube.manifests import Manifest, load_folder
 from services.kube.objects import Object, ObjectKey, key_of, version_of
 from services.kube.packing import Packer
 from services.runtime.errors import FileProblem, UserFileError
-from services.runtime.userfiles import Loaded, load_documents, scan
+from services.runtime.userfiles import Loaded, in_order, scan
 
 Packers = dict[tuple[str, str], Packer]
 
@@ -67,21 +67,21 @@ class DeclaredState:
 
 def load_baselines(path: Path) -> DeclaredState:
     """The baselines at or below `path` with their manifests. Raises UserFileError with all problems."""
-    entries = [entry for entry in load_documents(path) if isinstance(entry.model, Baseline)]
-    if not entries:
+    documents, problems = scan(path)
+    entries = [entry for entry in documents if isinstance(entry.model, Baseline)]
+    if not entries and not problems:
         fix = "write one; docs/files.md has an example"
         raise UserFileError([FileProblem(str(path), 1, 1, "", "holds no Baseline", fix)])
     objects: list[Declared] = []
     packers: Packers = {}
-    problems: list[FileProblem] = []
     for entry in entries:
         try:
             objects += _declare(entry, packers)
         except UserFileError as error:
-            problems += [problem for problem in error.problems if problem not in problems]
+            problems += error.problems
     problems += _twice(objects)
     if problems:
-        raise UserFileError(problems)
+        raise UserFileError(in_order(problems))
     return _state(objects, sorted(_baseline(entry).metadata.name for entry in entries))
 
 

@@ -5,14 +5,20 @@ from collections.abc import Iterable
 from schemas.events import FieldChange
 from services.kube.masking import mask_diffs
 from services.kube.objects import Object
-from services.kube.ownership import Owner, author, last_writer
+from services.kube.ownership import Owner, author
 from services.kube.pointer import FieldDiff
 
 
-def describe(live: Object | None, desired: Object, fields: Iterable[FieldDiff], mask_key: bytes) -> list[FieldChange]:
-    """One FieldChange a difference, in the same order."""
+def describe(
+    live: Object | None, desired: Object, fields: Iterable[FieldDiff], mask_key: bytes, remover: Owner | None = None
+) -> list[FieldChange]:
+    """One FieldChange a difference, in the same order.
+
+    `remover` is who is known to have written since the object was last seen: a removal leaves no trace of its own, so
+    without such knowledge its author is unknown.
+    """
     plain = list(fields)
-    owners = [_author(live, diff) for diff in plain]
+    owners = [_author(live, diff, remover) for diff in plain]
     return [
         FieldChange(
             path=diff.path, kind=diff.kind, desired=diff.desired, live=diff.live,
@@ -23,8 +29,7 @@ def describe(live: Object | None, desired: Object, fields: Iterable[FieldDiff], 
     ]  # fmt: skip
 
 
-def _author(live: Object | None, diff: FieldDiff) -> Owner | None:
-    """Who owns the live value; for a field that is gone, whoever wrote last, since a removal leaves no trace."""
+def _author(live: Object | None, diff: FieldDiff, remover: Owner | None) -> Owner | None:
     if live is None:
         return None
-    return last_writer(live) if diff.kind == "removed" else author(live, diff.path)
+    return remover if diff.kind == "removed" else author(live, diff.path)

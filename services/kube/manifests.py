@@ -4,7 +4,9 @@ Values mean what they mean to the API server (see services/runtime/yamlscalars.p
 reported at once. Values are never shown in problems: they may be a Secret's.
 """
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +15,7 @@ import yaml
 from services.kube.objects import LAST_APPLIED, Object, strip
 from services.runtime.errors import FileProblem, UserFileError
 from services.runtime.filetree import files_below
-from services.runtime.userfiles import is_ours
+from services.runtime.userfiles import in_order, is_ours
 from services.runtime.yamlfile import Document, dotted, place, read_file
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -42,15 +44,28 @@ def load_folder(folder: Path) -> list[Manifest]:
     problems: list[FileProblem] = []
     if not folder.exists():
         raise UserFileError([FileProblem(str(folder), 1, 1, "", "there is no such folder", "correct the path")])
-    for file in files_below(folder, SUFFIXES):
-        documents, wrong = read_file(file)
-        problems += wrong
-        for document in documents:
-            if not is_ours(document.value):
-                _take(str(file), document, found, problems)
+    with _collector_paused():
+        for file in files_below(folder, SUFFIXES):
+            documents, wrong = read_file(file)
+            problems += wrong
+            for document in documents:
+                if not is_ours(document.value):
+                    _take(str(file), document, found, problems)
     if problems:
-        raise UserFileError(problems)
+        raise UserFileError(in_order(problems))
     return found
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Trees without cycles are built here; to search them for cycles again and again takes two thirds of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _take(file: str, document: Document, found: list[Manifest], problems: list[FileProblem]) -> None:

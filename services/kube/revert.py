@@ -13,23 +13,29 @@ from services.kube.pointer import FieldDiff, parse_pointer
 
 
 async def put_back(cluster: Cluster, declared: Declared, live: Object | None, finding: Finding) -> Object:
-    """Remove what was added, under a test of the resourceVersion, then apply the manifest; the object as stored.
+    """Remove what was added, under a test of its value, then apply the manifest; the object as stored.
 
     Raises Invalid for a failed test (somebody wrote meanwhile: look again), and whatever the apply raises.
     """
     extra = [diff for diff in finding.fields if diff.kind == "added"]
     if live is not None and extra:
-        stored = await cluster.json_patch(key_of(live), removals(live, extra))
+        stored = await cluster.json_patch(key_of(live), removals(extra))
         if len(extra) == len(finding.fields):
             return stored
     return await cluster.apply(appliable(declared))
 
 
-def removals(live: Object, extra: list[FieldDiff]) -> list[dict[str, Any]]:
-    """JSON patch that removes fields and list items, the later indexes of a list first."""
-    version = {"op": "test", "path": "/metadata/resourceVersion", "value": metadata_of(live)["resourceVersion"]}
+def removals(extra: list[FieldDiff]) -> list[dict[str, Any]]:
+    """JSON patch that removes fields and list items, the later indexes of a list first.
+
+    Each is tested to hold what was judged. A test of the resourceVersion would fail with every status that a
+    controller writes, and a changed workload gets several within the second.
+    """
     ordered = sorted(extra, key=lambda diff: [_rank(part) for part in parse_pointer(diff.path)], reverse=True)
-    return [version, *({"op": "remove", "path": diff.path} for diff in ordered)]
+    pairs = (
+        ({"op": "test", "path": diff.path, "value": diff.live}, {"op": "remove", "path": diff.path}) for diff in ordered
+    )
+    return [operation for pair in pairs for operation in pair]
 
 
 async def put_forward(cluster: Cluster, before: Object | None, after: Object) -> None:

@@ -30,8 +30,13 @@ def validate(model: type[StrictModel], value: Any, file: str, node: yaml.Node) -
         return model.model_validate_json(orjson.dumps(value), strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         problems = []
-        for item in error.errors(include_url=False):
+        found = error.errors(include_url=False)
+        for item in found:
             path = item["loc"]
+            if item["type"] == "too_short" and any(
+                other["loc"][: len(path)] == path != other["loc"] for other in found
+            ):
+                continue  # the list is short only because its items are wrong
             message, fix = _explain(model, path, item)
             problems.append(FileProblem(file, *place(node, path), dotted(path), message, fix))
         return problems
@@ -40,7 +45,8 @@ def validate(model: type[StrictModel], value: Any, file: str, node: yaml.Node) -
 def _explain(model: type[StrictModel], path: Path, item: Any) -> tuple[str, str]:
     kind, given, context = item["type"], item["input"], item.get("ctx", {})
     if kind == "extra_forbidden":
-        return "unknown key", _suggest(str(path[-1]), _keys_at(_schema(model), path[:-1]))
+        as_bool = "YAML reads on, yes and y as true, off, no and n as false; " if path[-1] in ("true", "false") else ""
+        return "unknown key", as_bool + _suggest(str(path[-1]), _keys_at(_schema(model), path[:-1]))
     if kind == "missing":
         return "is missing", f"add {path[-1]}"
     if kind in ("enum", "literal_error"):
@@ -49,6 +55,8 @@ def _explain(model: type[StrictModel], path: Path, item: Any) -> tuple[str, str]
     if kind == "string_type":
         scalar = isinstance(given, bool | int | float)
         return f"must be text, not {_name(given)}", "put it in quotes" if scalar else "write a text"
+    if kind in ("int_type", "float_type"):
+        return f"must be a number, not {_name(given)}", "write it without quotes" if isinstance(given, str) else ""
     if kind == "tuple_type":
         return f"must be a list, not {_name(given)}", "write it as [one, two], or one '- item' a line"
     if kind in ("model_type", "model_attributes_type"):

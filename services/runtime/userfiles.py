@@ -71,7 +71,12 @@ def scan(path: Path) -> tuple[list[Loaded], list[FileProblem]]:
     alone = path.is_file()
     for file in files_below(path, SUFFIXES):
         _read(file, alone, found, problems)
-    return found, problems + _twice(found)
+    return found, in_order(problems + _twice(found))
+
+
+def in_order(problems: Iterable[FileProblem]) -> list[FileProblem]:
+    """Each problem once, as one reads the files."""
+    return sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line, problem.column))
 
 
 def _read(file: Path, alone: bool, found: list[Loaded], problems: list[FileProblem]) -> None:

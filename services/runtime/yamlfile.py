@@ -90,8 +90,10 @@ def read_text(file: str, text: str) -> Read:
                 documents.append(Document(value, node.start_mark.line + 1, node))
     except yaml.YAMLError as error:
         problems.append(_syntax(file, text, error))
-    except (UnicodeEncodeError, RecursionError):
-        problems.append(FileProblem(file, 1, 1, "", "cannot be read as YAML", "write it as plain UTF-8 text"))
+    except UnicodeEncodeError:
+        problems.append(FileProblem(file, 1, 1, "", "has characters that are none", "save the file as UTF-8"))
+    except RecursionError:
+        problems.append(FileProblem(file, 1, 1, "", "has an anchor that contains itself", "write the parts out"))
     return Read(documents, problems)
 
 
@@ -184,7 +186,7 @@ class _Builder:
         self.count += len(node.value) + 1
         too_much = self.count > MAX_UNFOLDED or len(path) > MAX_DEPTH
         if too_much and not self.problems:
-            self._problem(node, path, "its aliases unfold without end", "write the parts out")
+            self._problem(node, path[:1], "its aliases unfold without end", "write the parts out")
         return too_much
 
     def _scalar(self, node: yaml.ScalarNode, path: tuple[str | int, ...]) -> Any:

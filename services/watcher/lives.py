@@ -20,14 +20,17 @@ from services.kube.baselines import Declared
 from services.kube.describe import describe
 from services.kube.judge import Finding
 from services.kube.objects import Object
-from services.kube.ownership import last_writer
+from services.kube.ownership import Owner, last_writer
 
 SOURCE = "setpoint/watcher"
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What one verdict was made from. `version` is the resourceVersion, the last known one for a deleted object."""
+    """What one verdict was made from. `version` is the resourceVersion, the last known one for a deleted object.
+
+    `writer` is who has written since the object was last seen, None where that is not known.
+    """
 
     target: Target
     declared: Declared
@@ -36,6 +39,7 @@ class Observed:
     version: str
     now: datetime
     mask_key: bytes
+    writer: Owner | None = None
 
 
 def advance(
@@ -89,7 +93,7 @@ def _event(drift: DriftDetected) -> Event[DriftDetected]:
 
 def _described(open_drift: DriftDetected | None, seen: Observed) -> DriftDetected:
     finding, declared = seen.finding, seen.declared
-    fields = tuple(describe(seen.live, declared.obj, finding.fields, seen.mask_key))
+    fields = tuple(describe(seen.live, declared.obj, finding.fields, seen.mask_key, seen.writer))
     uid = seen.target.uid or (open_drift.target.uid if open_drift else None)
     identity = stable_id(seen.target.subject, uid, seen.version, declared.digest)
     since = [field.since for field in fields if field.since]

@@ -4,15 +4,17 @@ from dataclasses import dataclass, field
 
 from schemas.events import DriftDetected
 from services.kube.objects import Object, ObjectKey
+from services.kube.ownership import Owner, last_writer
 from services.kube.packing import Packer, projection
 
 
 @dataclass(slots=True)
 class Remembered:
-    """One object that exists. `packed` is its projection as last told to the world."""
+    """One object that exists. `packed` is its projection as last told, `writer` a hash of who had written it."""
 
     version: int
     uid: str
+    writer: int
     packed: bytes
 
 
@@ -39,7 +41,19 @@ class Memory:
             self.objects.pop(key, None)
             return
         metadata = live["metadata"]
-        self.objects[key] = Remembered(int(metadata["resourceVersion"]), str(metadata["uid"]), packed)
+        version, uid = int(metadata["resourceVersion"]), str(metadata["uid"])
+        self.objects[key] = Remembered(version, uid, hash(last_writer(live)), packed)
+
+    def writer(self, key: ObjectKey, live: Object | None) -> Owner | None:
+        """Who wrote since the last state: the newest writer, where that is another one or another time than before.
+
+        None where it cannot be told: managedFields has one entry a manager, in whole seconds, and removals leave none.
+        """
+        known = self.objects.get(key)
+        if live is None:
+            return None
+        newest = last_writer(live)
+        return newest if known is None or hash(newest) != known.writer else None
 
     def keep_drift(self, key: ObjectKey, drift: DriftDetected | None) -> None:
         """Remember the open drift, or that there is none."""

@@ -19,6 +19,7 @@ from services.kube.cluster import Cluster
 from services.kube.errors import ApiError
 from services.kube.judge import Finding, judge, local_fields
 from services.kube.objects import Object, ObjectKey, metadata_of
+from services.kube.ownership import Owner
 from services.kube.reflector import Sighting
 from services.runtime.backoff import Backoff
 from services.runtime.clock import Clock
@@ -141,11 +142,12 @@ class Watcher:
         target = self.target(key, live)
         now = self.clock.now()
         before = self.memory.drifts.get(key)
-        seen = Observed(target, declared, live, finding, version, now, self.mask_key)
+        writer = self.memory.writer(key, live)
+        seen = Observed(target, declared, live, finding, version, now, self.mask_key, writer if known else None)
         drift, event = advance(before, seen)
         records = [outgoing(TopicName.DRIFT, event, self.cluster.name)] if event else []
         packed = self.memory.pack(key, live) if live else b""
-        records += self._change(key, target, live, packed, version)
+        records += self._change(key, target, live, packed, version, writer)
         started = self.clock.monotonic()
         await send_all(self.producer, records)
         self.memory.keep_drift(key, drift)
@@ -160,7 +162,7 @@ class Watcher:
             )  # fmt: skip
 
     def _change(
-        self, key: ObjectKey, target: Target, live: Object | None, packed: bytes, version: str
+        self, key: ObjectKey, target: Target, live: Object | None, packed: bytes, version: str, writer: Owner | None
     ) -> list[Outgoing]:
         known = self.memory.objects.get(key)
         if (known is None and live is None) or (known and live and known.packed == packed):
@@ -168,7 +170,7 @@ class Watcher:
         if known is None and key not in self.memory.drifts:
             return []  # first sight after a start: what it was before is not known
         after = self.memory.packers[key.group, key.kind].unpack(packed) if live else None
-        event = change_event(target, self.memory.before(key), after, live, version, self.clock.now())
+        event = change_event(target, self.memory.before(key), after, writer, version, self.clock.now())
         if event is None:
             return []
         self.metrics.inc("changes_total", operation=event.data.operation)

@@ -1,0 +1,74 @@
+"""`setpoint run SERVICE`: one service as a process of its own, as in production."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+import click
+
+from services.cli.options import cluster_options, files_options, kafka_option, log_options
+from services.kube.cluster import open_cluster
+from services.kube.sources import declared_source, policy_source
+from services.local.launch import ON_A_CLUSTER, SERVICES, Surroundings, keep_running
+from services.local.signals import stop_event
+from services.runtime.clock import SystemClock
+from services.runtime.health import Health, serve_health
+from services.runtime.kafka import ensure_topics
+from services.runtime.logging import configure_logging, get_log
+from services.runtime.metrics import Metrics
+from services.runtime.settings import Settings, load_settings
+from services.runtime.tasks import run_until
+
+
+@click.command(
+    name="run",
+    epilog="Example: setpoint run recorder --kafka kafka:9092 --clickhouse http://writer@clickhouse:8123/setpoint",
+    short_help="run one service, as in production",
+)
+@click.argument("service", type=click.Choice(SERVICES))
+@cluster_options
+@files_options
+@kafka_option
+@click.option("--clickhouse", metavar="URL", help="For the recorder. Default: SETPOINT_CLICKHOUSE.")
+@click.option(
+    "--http-port", type=click.IntRange(0, 65535), help="Serve /live, /ready and /metrics; 0 takes a free port."
+)
+@click.option(
+    "--create-topics", is_flag=True, help="Create missing topics first; where Strimzi runs, declare them there."
+)
+@log_options
+def command(service: str, create_topics: bool, **given: Any) -> None:
+    """Run SERVICE until SIGTERM: watcher, reconciler or recorder.
+
+    Every option is also an environment variable SETPOINT_<OPTION>.
+    """
+    settings = load_settings(**given)
+    configure_logging(settings.log_level, settings.log_format)
+    asyncio.run(_run(service, settings, create_topics))
+
+
+async def _run(service: str, settings: Settings, create_topics: bool) -> None:
+    settings.need("kafka", "--kafka")
+    wanted = "context" if service in ON_A_CLUSTER else "clickhouse"
+    settings.need(wanted, f"--{wanted}")
+    stop, clock = stop_event(), SystemClock()
+    health, metrics = Health(service, clock), Metrics(service)
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(serve_health(health, metrics, settings.http_host, settings.http_port))
+        if port is not None:
+            get_log(service).info("health is served", host=settings.http_host, port=port)
+        if create_topics:
+            await ensure_topics(settings)
+        around = await _surroundings(stack, service, settings, clock, stop)
+        await run_until(stop, keep_running(service, around, health, metrics))
+
+
+async def _surroundings(
+    stack: AsyncExitStack, service: str, settings: Settings, clock: SystemClock, stop: asyncio.Event
+) -> Surroundings:
+    if service not in ON_A_CLUSTER:
+        return Surroundings(settings, clock, stop)
+    declared, policies = declared_source(settings), policy_source(settings)
+    cluster = await open_cluster(settings.kubeconfig, str(settings.context), settings.cluster)
+    stack.push_async_callback(cluster.close)
+    return Surroundings(settings, clock, stop, cluster, declared, policies)

@@ -1,0 +1,84 @@
+"""Start one service with what it needs: the same for `setpoint run SERVICE` and for all of them in one process."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from schemas.policy import Policy
+from services.kube.cluster import Cluster
+from services.kube.declared import DeclaredSource
+from services.reconciler.service import run_reconciler
+from services.recorder.service import run_recorder
+from services.recorder.store import Store
+from services.runtime.backoff import Backoff
+from services.runtime.clock import Clock
+from services.runtime.errors import Permanent, SetpointError, Temporary
+from services.runtime.health import Health
+from services.runtime.kafka import KafkaError
+from services.runtime.logging import get_log
+from services.runtime.metrics import Metrics
+from services.runtime.settings import Settings
+from services.watcher.service import run_watcher
+
+SERVICES = ("watcher", "reconciler", "recorder")
+ON_A_CLUSTER = ("watcher", "reconciler")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What services share in a process. The recorder needs no cluster; `store` is for an engine that is open already."""
+
+    settings: Settings
+    clock: Clock
+    stop: asyncio.Event
+    cluster: Cluster | None = None
+    declared: DeclaredSource | None = None
+    policies: Callable[[], tuple[Policy, ...]] = tuple
+    store: Store | None = None
+
+
+async def run_service(name: str, around: Surroundings, health: Health, metrics: Metrics) -> None:
+    """Run one service until `around.stop`, once."""
+    settings, clock, stop, log = around.settings, around.clock, around.stop, get_log(name)
+    if name == "recorder":
+        await run_recorder(
+            settings, clock=clock, health=health, metrics=metrics, log=log, stop=stop, store=around.store
+        )
+        return
+    cluster, declared = around.cluster, around.declared
+    if cluster is None or declared is None:
+        raise Permanent(f"the {name} needs a cluster", "Give --context and --baselines")
+    if name == "watcher":
+        await run_watcher(
+            settings,
+            cluster=cluster,
+            declared=declared,
+            clock=clock,
+            health=health,
+            metrics=metrics,
+            log=log,
+            stop=stop,
+        )
+    else:
+        await run_reconciler(
+            settings, cluster=cluster, declared=lambda: declared.bound(cluster), policies=around.policies, clock=clock,
+            health=health, metrics=metrics, log=log, stop=stop,
+        )  # fmt: skip
+
+
+async def keep_running(name: str, around: Surroundings, health: Health, metrics: Metrics) -> None:
+    """The same, started again with growing waits where it fails for a time. Raises Permanent for anything else."""
+    backoff, log = Backoff(first=0.5), get_log(name)
+    while not around.stop.is_set():
+        try:
+            await run_service(name, around, health, metrics)
+        except (Temporary, KafkaError, OSError) as error:
+            wait = backoff.next()
+            log.warning("the service ended and starts again", error=str(error), wait_s=round(wait, 2))
+            await around.clock.sleep(wait)
+        except SetpointError as error:
+            log.error("the service cannot go on", error=str(error))
+            raise
+        except Exception as error:
+            log.error("the service failed", exc_info=error)
+            raise Permanent(f"{name} failed: {error!r}", "This is a defect: please report it with the log") from error

@@ -1,0 +1,70 @@
+"""What a demo came to, as one value and as plain data."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from services.local.director import Result
+from services.local.judging import find_field, key_decision
+from services.local.scenes import Expected
+from services.local.summary import Summary
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole demo. `summary` is read back from ClickHouse; `further` is (what, command)."""
+
+    results: tuple[Result, ...]
+    summary: Summary
+    further: tuple[tuple[str, str], ...]
+    took_s: float
+    kept: bool
+
+    @property
+    def ok(self) -> bool:
+        """True when every scene ended as it states and the record is whole."""
+        return all(result.ok for result in self.results) and not self.summary.missing
+
+
+def as_data(report: Report) -> dict[str, Any]:
+    """The report as `--output json` gives it."""
+    return {
+        "scenes": [_scene(result) for result in report.results],
+        "summary": {**report.summary.tables, "missing": report.summary.missing},
+        "further": [{"what": what, "command": command} for what, command in report.further],
+        "took_s": round(report.took_s, 3),
+        "ok": report.ok,
+    }
+
+
+def _scene(result: Result) -> dict[str, Any]:
+    scene, seen = result.scene, result.seen
+    decision, field = key_decision(scene.expected, seen), find_field(scene.expected, seen.fields)
+    return {
+        "name": scene.name,
+        "story": scene.story,
+        "target": result.target.subject,
+        "drift": seen.drift.state if seen.drift else None,
+        "fields": [change.model_dump(mode="json") for change in seen.fields],
+        "manager": field.manager if field else None,
+        "decision": decision.verdict if decision else None,
+        "reason": decision.reason if decision else None,
+        "decisions": [{"verdict": one.verdict, "reason": one.reason} for one in seen.decisions],
+        "outcome": seen.action.outcome if seen.action else None,
+        "corrections": len(seen.finished),
+        "time_to_correct_ms": round(seen.corrected_ms, 1) if seen.corrected_ms is not None else None,
+        "expected": _expected(scene.expected),
+        "ok": result.ok,
+        "problems": list(result.problems),
+    }
+
+
+def _expected(expected: Expected) -> dict[str, Any]:
+    return {
+        "drift": expected.state,
+        "path": expected.path or None,
+        "kind": expected.kind,
+        "manager": expected.manager,
+        "decisions": [{"verdict": one.verdict, "reason": one.reason} for one in expected.decisions],
+        "outcome": expected.outcome,
+        "ends": expected.ends,
+    }

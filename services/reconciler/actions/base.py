@@ -1,0 +1,75 @@
+"""What an action is: plan, apply, verify, undo. An action touches the cluster only through its context's hands.
+
+Every method may raise `ApiError`; the worker that runs the action turns it into an outcome. `plan` reads only, `apply`
+must be safe to repeat, and `undo` is called only after a verification that failed.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from schemas.policy import RevertStep
+from services.kube.baselines import Declared
+from services.kube.judge import Finding
+from services.kube.objects import Object
+from services.reconciler.hands import Hands
+from services.runtime.clock import Clock
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Rights that an action needs, as in a Role: group and resource (`*` for whatever the baselines name), verbs."""
+
+    group: str
+    resource: str
+    verbs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an action works with."""
+
+    hands: Hands
+    declared: Declared
+    step: RevertStep
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be done: from `live` (None where it is missing) to the declared state, because of `finding`."""
+
+    live: Object | None
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verification saw last. `unmet` is None where all is as it should be, else what is missing in words."""
+
+    live: Object | None
+    unmet: str | None = None
+
+
+class Action(ABC):
+    """One kind of action; stateless, one instance serves all workers."""
+
+    name: ClassVar[str]
+    needs: ClassVar[tuple[Rule, ...]]
+
+    @abstractmethod
+    async def plan(self, context: Context) -> Plan:
+        """Look, and say what would be done."""
+
+    @abstractmethod
+    async def apply(self, plan: Plan, context: Context) -> Object:
+        """Do it; the object as stored."""
+
+    @abstractmethod
+    async def verify(self, stored: Object | None, context: Context, within: timedelta) -> Verdict:
+        """Look until it holds, at most for `within`; `stored` is what is known already."""
+
+    @abstractmethod
+    async def undo(self, plan: Plan, stored: Object, context: Context) -> str | None:
+        """Let stand again what stood before; None where it does, else why it was left."""

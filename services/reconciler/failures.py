@@ -1,0 +1,55 @@
+"""What an error of the API server means for an action: a reason, whether the same may work later, and words.
+
+The words never quote values of a Secret: for those only the status and the server's own reason are told.
+"""
+
+from dataclasses import dataclass
+
+from schemas.events import Reason
+from schemas.target import Target
+from services.kube.errors import ApiError, Conflict, Forbidden, Gone, Invalid, NotFound, TimedOut, Unavailable
+
+MOST_CHARACTERS = 400
+VERBS = {"plan": "get", "apply": "patch", "verify": "get", "undo": "update"}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`temporary`: nothing is wrong with the action itself. `retry_after` in seconds, where the server named one."""
+
+    reason: Reason
+    message: str
+    temporary: bool
+    retry_after: float | None = None
+
+
+def failure_of(error: ApiError | TimeoutError, target: Target, phase: str, seconds: float) -> Failure:
+    """The failure that an error in a phase (plan, apply, verify, undo) is; `seconds` was the action's time-out."""
+    if isinstance(error, TimeoutError):
+        return Failure(Reason.TIMEOUT, f"no end of '{phase}' within {seconds:g} s", True)
+    words = _words(error, target)
+    match error:
+        case Forbidden():
+            return Failure(Reason.FORBIDDEN, f"missing right: {VERBS[phase]} {_kind(target)}: {words}", False)
+        case Invalid():
+            return Failure(Reason.IMMUTABLE if error.immutable else Reason.INVALID, words, False)
+        case NotFound():
+            return Failure(Reason.INVALID, words, False)
+        case Conflict() | Gone():
+            return Failure(Reason.CONFLICT, words, True)
+        case TimedOut():
+            return Failure(Reason.TIMEOUT, words, True, error.retry_after)
+        case Unavailable():
+            return Failure(Reason.UNAVAILABLE, words, True, error.retry_after)
+    return Failure(Reason.UNAVAILABLE, words, True)
+
+
+def _words(error: ApiError, target: Target) -> str:
+    if target.kind == "Secret" and not target.group and not isinstance(error, Forbidden):
+        return f"{error.status} {error.reason or 'refused'}; what the server said of this Secret is not repeated"
+    return error.message[:MOST_CHARACTERS]
+
+
+def _kind(target: Target) -> str:
+    where = f" in namespace {target.namespace}" if target.namespace else ""
+    return f"{target.kind}{'.' + target.group if target.group else ''}{where}"

@@ -1,0 +1,95 @@
+"""The reconciler's wiring. In: setpoint-drift, setpoint-control, and setpoint-ledger at the start of a partition.
+Out: setpoint-decisions, -actions, -ledger, -dead-letter, -metrics, and writes to one cluster.
+
+Steps: own partitions → load the ledger → inputs to rows, decisions and jobs → one transaction → run the jobs.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from schemas.policy import Policy
+from services.kube.baselines import Declared
+from services.kube.cluster import Cluster
+from services.kube.objects import ObjectKey
+from services.reconciler.guards import Bounds
+from services.reconciler.hands import Hands, KubeHands
+from services.reconciler.owner import own
+from services.reconciler.partition import Shared
+from services.reconciler.worker import Bench
+from services.runtime.backoff import Backoff
+from services.runtime.clock import Clock
+from services.runtime.errors import Temporary
+from services.runtime.health import Health
+from services.runtime.kafka import KafkaError, admin, make_producer, shared_partitions, started
+from services.runtime.logging import Log
+from services.runtime.metrics import Metrics
+from services.runtime.sampling import publish_metrics
+from services.runtime.settings import Settings
+from services.runtime.tasks import cancel, run_until
+
+WORKERS = 32
+
+DeclaredByKey = Callable[[], Mapping[ObjectKey, Declared]]
+Policies = Callable[[], tuple[Policy, ...]]
+
+
+async def run_reconciler(
+    settings: Settings, *, cluster: Cluster, declared: DeclaredByKey, policies: Policies, clock: Clock, health: Health,
+    metrics: Metrics, log: Log, stop: asyncio.Event,
+) -> None:  # fmt: skip
+    """Run until `stop`; a broker that is away is waited for. Raises Permanent where that would be in vain."""
+    await reconcile(
+        settings, hands=KubeHands(cluster), declared=declared, policies=policies, clock=clock, health=health,
+        metrics=metrics, log=log, stop=stop,
+    )  # fmt: skip
+
+
+async def reconcile(
+    settings: Settings, *, hands: Hands, declared: DeclaredByKey, policies: Policies, clock: Clock, health: Health,
+    metrics: Metrics, log: Log, stop: asyncio.Event,
+) -> None:  # fmt: skip
+    """The same with any hands."""
+    shared = Shared(
+        bootstrap=str(settings.need("kafka", "--kafka")),
+        group=f"{settings.group_prefix}-reconciler",
+        bounds=Bounds(hands.name, frozenset(settings.protected_namespaces)),
+        declared=declared,
+        policies=policies,
+        bench=Bench(hands, clock, asyncio.Semaphore(WORKERS), log),
+        metrics=metrics,
+        log=log,
+    )
+    health.require("partitions", lambda: "not a member of its group yet")
+    try:
+        await run_until(stop, _own(shared, health), _measure(shared, hands.name, stop))
+    finally:
+        await cancel(*shared.workers)
+        await asyncio.gather(*shared.closing, return_exceptions=True)
+
+
+async def _own(shared: Shared, health: Health) -> None:
+    """Own partitions, and start over whenever the broker was away."""
+    backoff = Backoff(first=0.2, most=10.0)
+    while True:
+        try:
+            async with started(admin(shared.bootstrap)) as client:
+                await shared_partitions(client)
+            backoff.reset()
+            await own(shared, health)
+        except (Temporary, KafkaError, OSError) as error:
+            shared.metrics.inc("loop_errors_total")
+            shared.log.warning("starts over", error=f"{type(error).__name__}: {error}")
+        await shared.bench.clock.sleep(backoff.next())
+
+
+async def _measure(shared: Shared, cluster: str, stop: asyncio.Event) -> None:
+    """Publish the metrics, now and then."""
+    backoff = Backoff(first=1.0, most=30.0)
+    while True:
+        try:
+            async with started(make_producer(shared.bootstrap, client_id="setpoint-reconciler-metrics")) as producer:
+                key = f"reconciler/{cluster}"
+                await publish_metrics(producer, shared.metrics, key=key, clock=shared.bench.clock, stop=stop)
+                return
+        except (Temporary, KafkaError, OSError):
+            await shared.bench.clock.sleep(backoff.next())

@@ -1,0 +1,69 @@
+"""Records that cannot be read: their original bytes go to the dead letters before their offset is passed.
+
+More than a set share of them stops the consumer instead: that many unreadable records are a wrong version or a wrong
+topic, and draining a topic into the dead letters would hide it.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import ConsumerRecord
+
+from schemas.topics import TopicName
+from services.runtime.errors import Permanent
+
+
+@dataclass(frozen=True)
+class DlqLimit:
+    """How much may be unreadable: so many in a row, or such a share of the last `window` records."""
+
+    consecutive: int = 100
+    share: float = 0.25
+    window: int = 1000
+
+
+class DlqCount:
+    """Counts readable and unreadable records against a limit."""
+
+    def __init__(self, limit: DlqLimit) -> None:
+        self.limit = limit
+        self.in_a_row = 0
+        self.unreadable = 0
+        self.recent: deque[bool] = deque(maxlen=limit.window)
+
+    def good(self) -> None:
+        """A record was read."""
+        self.in_a_row = 0
+        self._add(False)
+
+    def bad(self, what: str) -> None:
+        """A record was not. Raises Permanent, naming `what`, once the limit is passed."""
+        self.in_a_row += 1
+        self._add(True)
+        full = len(self.recent) == self.limit.window
+        if self.in_a_row > self.limit.consecutive or (full and self.unreadable > self.limit.share * self.limit.window):
+            raise Permanent(
+                f"{self.in_a_row} unreadable records in a row, {self.unreadable} of the last {len(self.recent)}; "
+                f"the last one: {what}",
+                "Find out which producer writes them; nothing was passed over, so a version that can read them "
+                "continues here",
+            )
+
+    def _add(self, unreadable: bool) -> None:
+        if len(self.recent) == self.limit.window:
+            self.unreadable -= self.recent[0]
+        self.recent.append(unreadable)
+        self.unreadable += unreadable
+
+
+async def bury(producer: AIOKafkaProducer, record: "ConsumerRecord[bytes, bytes]", error: str) -> None:
+    """Send the record's original key and bytes to the dead letters; returns once all replicas have it."""
+    headers = [
+        *((name, value) for name, value in record.headers if not name.startswith("original-") and name != "error"),
+        ("original-topic", record.topic.encode()),
+        ("original-partition", str(record.partition).encode()),
+        ("original-offset", str(record.offset).encode()),
+        ("error", error.encode()),
+    ]
+    await producer.send_and_wait(TopicName.DEAD_LETTER, key=record.key, value=record.value, headers=headers)

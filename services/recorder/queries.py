@@ -1,0 +1,118 @@
+"""The SQL that commands ask of the record, as named functions. Values travel as parameters, never inside the text."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from schemas.base import rfc3339
+
+
+class Query(NamedTuple):
+    """A SELECT and its parameters."""
+
+    sql: str
+    parameters: dict[str, Any]
+
+
+class TargetPattern(NamedTuple):
+    """Which objects a timeline is about. None matches any; `kind` is compared without case."""
+
+    kind: str
+    namespace: str
+    name: str
+    cluster: str | None = None
+    group: str | None = None
+
+
+def timeline(target: TargetPattern, since: datetime, limit: int) -> Query:
+    """Everything that happened to an object since then, the newest `limit` of it, in order."""
+    conditions = ["lower(kind) = lower({kind:String})", "namespace = {namespace:String}", "name = {name:String}"]
+    conditions.append("event_time >= parseDateTime64BestEffort({since:String}, 6)")
+    parameters: dict[str, Any] = {"kind": target.kind, "namespace": target.namespace, "name": target.name}
+    parameters |= {"since": rfc3339(since), "limit": limit}
+    if target.cluster is not None:
+        conditions.append("cluster = {cluster:String}")
+        parameters["cluster"] = target.cluster
+    if target.group is not None:
+        conditions.append("api_group = {group:String}")
+        parameters["group"] = target.group
+    columns = (
+        "event_time, event_type, subject, state, engine, manager, managers, paths, baseline, policy, mode, verdict, "
+        "reason, outcome, message, sequence, onset, plan_ms, apply_ms, verify_ms, resumed, correlation_id"
+    )
+    return Query(
+        f"SELECT * FROM (SELECT {columns}, topic, kafka_offset FROM events WHERE {' AND '.join(conditions)} "
+        "ORDER BY event_time DESC, topic DESC, kafka_offset DESC LIMIT {limit:UInt32}) "
+        "ORDER BY event_time, topic, kafka_offset",
+        parameters,
+    )
+
+
+def drifts(*, closed: bool, cluster: str | None, namespace: str | None, limit: int) -> Query:
+    """Drifts that are open, with `closed` also those that are over; the newest first."""
+    conditions, parameters = _where(cluster, namespace)
+    return Query(
+        "SELECT subject, cluster, api_group, kind, namespace, name, baseline, state, engine, onset, detected_at, "
+        f"cleared_at, fields, managers, cleared_reason, cleared_by, drift_id "
+        f"FROM {'drift_intervals' if closed else 'open_drifts'} {conditions} "
+        "ORDER BY detected_at DESC LIMIT {limit:UInt32}",
+        parameters | {"limit": limit},
+    )
+
+
+def drift_outcomes(since: datetime) -> Query:
+    """How drifts ended: by the last action's outcome, or by themselves."""
+    return Query(
+        "SELECT multiIf(cleared_at IS NULL, 'open', outcome = '', 'cleared without an action', outcome) AS ended, "
+        "toUInt32(count()) AS drifts FROM time_to_correct "
+        "WHERE detected_at >= parseDateTime64BestEffort({since:String}, 6) GROUP BY ended ORDER BY drifts DESC, ended",
+        {"since": rfc3339(since)},
+    )
+
+
+def decisions_by_reason(since: datetime) -> Query:
+    """How often each policy said what, and why."""
+    return Query(
+        "SELECT verdict, reason, policy, toUInt32(count()) AS times FROM decisions "
+        "WHERE decided_at >= parseDateTime64BestEffort({since:String}, 6) "
+        "GROUP BY verdict, reason, policy ORDER BY times DESC, verdict, reason, policy",
+        {"since": rfc3339(since)},
+    )
+
+
+def correction_times(since: datetime) -> Query:
+    """Milliseconds from a drift's detection to its end, of drifts that an action corrected."""
+    return Query(
+        "SELECT namespace, toUInt32(count()) AS corrected, "
+        "round(quantileExact(0.5)(correct_ms), 1) AS p50_ms, round(quantileExact(0.95)(correct_ms), 1) AS p95_ms, "
+        "round(quantileExact(0.99)(correct_ms), 1) AS p99_ms FROM time_to_correct "
+        "WHERE outcome = 'succeeded' AND cleared_at IS NOT NULL "
+        "AND detected_at >= parseDateTime64BestEffort({since:String}, 6) GROUP BY namespace ORDER BY namespace",
+        {"since": rfc3339(since)},
+    )
+
+
+def changes_by_manager(since: datetime) -> Query:
+    """Who changed watched objects, and how often."""
+    return Query(
+        "SELECT manager, operation, toUInt32(count()) AS changes, toUInt32(uniqExact(subject)) AS objects FROM changes "
+        "WHERE changed_at >= parseDateTime64BestEffort({since:String}, 6) "
+        "GROUP BY manager, operation ORDER BY changes DESC, manager, operation",
+        {"since": rfc3339(since)},
+    )
+
+
+def completeness() -> Query:
+    """Each partition's record, by offsets."""
+    return Query("SELECT * FROM completeness ORDER BY broker, topic, kafka_partition", {})
+
+
+def unfinished_actions() -> Query:
+    """Actions that were started and have no end yet."""
+    return Query("SELECT subject, policy, attempt, begun_at, action_id FROM actions WHERE outcome = '' "
+                 "ORDER BY begun_at", {})  # fmt: skip
+
+
+def _where(cluster: str | None, namespace: str | None) -> tuple[str, dict[str, Any]]:
+    given = {name: value for name, value in (("cluster", cluster), ("namespace", namespace)) if value is not None}
+    conditions = " AND ".join(f"{name} = {{{name}:String}}" for name in given)
+    return (f"WHERE {conditions}" if given else ""), dict(given)

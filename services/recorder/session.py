@@ -1,0 +1,181 @@
+"""One assignment's life: its batches, and the writer that takes them to the engine.
+
+The order is the whole point: intent committed, then inserted, then passed. A commit is refused when the group has moved
+on, and then nothing is inserted, so a stopped owner that wakes up late cannot do harm. The commit that passes one span
+also carries the next intent, where there is one already.
+
+A session never outlives its assignment: aiokafka would send an old session's commit under the new generation, where
+the broker cannot tell that the partition is not ours any more. `close` therefore ends the writer before the group is
+joined again.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+from services.recorder.batches import Batch, Limits, too_much
+from services.recorder.intents import Place, encode
+from services.recorder.keep import insert_rows, keep
+from services.recorder.parts import Parts
+from services.recorder.rows import Made
+from services.runtime.backoff import Backoff
+from services.runtime.errors import Temporary
+
+BEHIND = 100
+"""So many records are left to read when the recorder counts as behind; less is markers and the newest few."""
+
+Commits = dict[TopicPartition, OffsetAndMetadata]
+
+
+class Session:
+    """Made when partitions are assigned; closed when they are revoked."""
+
+    def __init__(self, partitions: Iterable[TopicPartition], parts: Parts, limits: Limits) -> None:
+        self.partitions = frozenset(partitions)
+        self.parts = parts
+        self.limits = limits
+        self.opened = False
+        self.closed = False
+        self.draining = False
+        self.waiting: dict[TopicPartition, Batch] = {}
+        self.writing: dict[TopicPartition, Batch] = {}
+        self.behind: dict[TopicPartition, int] = {}
+        self.news = asyncio.Event()
+        self.room = asyncio.Event()
+        self.writer: asyncio.Task[None] | None = None
+
+    def place(self, partition: TopicPartition) -> Place:
+        """The partition as tokens and rows name it."""
+        return Place(self.parts.broker, partition.topic, partition.partition)
+
+    def start(self) -> None:
+        """Everything was replayed: from now on batches are written."""
+        self.opened = True
+        self.writer = asyncio.create_task(self._write(), name="recorder-writer")
+
+    def add(self, partition: TopicPartition, offset: int, size: int, made: Made | None) -> None:
+        """Take one record; None when it makes no rows."""
+        batch = self.waiting.get(partition)
+        if batch is None:
+            batch = self.waiting[partition] = Batch(first=offset, born=self.parts.clock.monotonic())
+        batch.add(offset, size, made)
+
+    def added(self, partition: TopicPartition, behind: int) -> None:
+        """A poll's records of this partition are all in; `behind` more are on the broker."""
+        self.behind[partition] = behind
+        if partition in self.waiting:
+            self.waiting[partition].caught_up = behind <= BEHIND
+            self.news.set()
+
+    def lag(self, topic: str) -> int:
+        """Records of a topic's own partitions that were not read yet, as of the last poll."""
+        return sum(behind for partition, behind in self.behind.items() if partition.topic == topic)
+
+    def full(self) -> bool:
+        """True when reading must wait for the writer; `room` is set once it has written something."""
+        self.room.clear()
+        return too_much([*self.waiting.values(), *self.writing.values()], self.limits)
+
+    def buffered(self) -> int:
+        """Records read and not yet passed."""
+        return sum(batch.records for batch in (*self.waiting.values(), *self.writing.values()))
+
+    async def close(self, grace: float, *, drain: bool = False) -> None:
+        """End the writer: let it finish what it inserts (with `drain`, everything it has), at most `grace` seconds.
+
+        What is not finished is replayed by the next owner. Raises what the writer failed with.
+        """
+        self.closed, self.draining = True, drain
+        self.news.set()
+        if self.writer is None:
+            return
+        done, _ = await asyncio.wait({self.writer}, timeout=grace)
+        if done:
+            self.writer.result()
+        else:
+            self.writer.cancel()
+            await asyncio.wait({self.writer})
+
+    async def commit(self, commits: Commits) -> None:
+        """Explicit offsets of this session's own partitions. Raises aiokafka's errors when the group has moved on."""
+        if commits:
+            await self.parts.consumer.commit(commits)
+
+    async def _write(self) -> None:
+        passed: Commits = {}
+        while True:
+            due = self._take()
+            if due or passed:
+                await self.commit({**passed, **intents(due)})
+                passed = {}
+            elif self.closed:
+                return
+            else:
+                await self._wait()
+            for partition, batch in due.items():
+                await self._insert(partition, batch)
+                passed[partition] = OffsetAndMetadata(batch.last + 1, "")
+                del self.writing[partition]
+                self.room.set()
+
+    def _take(self) -> dict[TopicPartition, Batch]:
+        if self.closed and not self.draining:
+            return {}
+        now = self.parts.clock.monotonic()
+        if not self.draining and not any(batch.due(now, self.limits) for batch in self.waiting.values()):
+            return {}
+        due = {
+            partition: batch
+            for partition, batch in self.waiting.items()
+            if self.draining or batch.due(now, self.limits) or batch.soon(now, self.limits)
+        }
+        for partition in due:
+            del self.waiting[partition]
+        self.writing = dict(due)
+        return due
+
+    async def _wait(self) -> None:
+        """Until news, or the age of the oldest batch."""
+        self.news.clear()
+        ages = [batch.due_at(self.limits) for batch in self.waiting.values()]
+        timeout = max(0.001, min(ages) - self.parts.clock.monotonic()) if ages else None
+        try:
+            await asyncio.wait_for(self.news.wait(), timeout)
+        except TimeoutError:
+            return
+
+    async def _insert(self, partition: TopicPartition, batch: Batch) -> None:
+        """Insert, again and again while ClickHouse is away; after a failure believe nothing and check."""
+        if not batch.row_count:
+            return
+        parts, started = self.parts, self.parts.clock.monotonic()
+        try:
+            await insert_rows(parts.store, self.place(partition), batch.span, batch.rows)
+        except Temporary as error:
+            await self.insist(partition, batch, error)
+        parts.wrote(partition.topic, batch.row_count, parts.clock.monotonic() - started)
+
+    async def insist(self, partition: TopicPartition, batch: Batch, error: Temporary | None = None) -> None:
+        """Leave exactly this batch's rows in the engine, however long it takes. `error` is what went wrong before."""
+        parts, backoff = self.parts, Backoff(first=0.2, most=10.0)
+        while True:
+            if error is not None:
+                parts.failed(error)
+                await parts.clock.sleep(backoff.next())
+            try:
+                repaired = await keep(parts.store, self.place(partition), batch.span, batch.rows, parts.clock)
+            except Temporary as another:
+                error = another
+                continue
+            parts.kept(repaired)
+            return
+
+
+def intents(due: Mapping[TopicPartition, Batch]) -> Commits:
+    """The commits that announce these inserts. A batch without rows needs none: it is passed right away."""
+    return {
+        partition: OffsetAndMetadata(batch.first, encode(batch.span))
+        for partition, batch in due.items()
+        if batch.row_count
+    }

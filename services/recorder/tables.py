@@ -1,0 +1,133 @@
+"""The two tables that the recorder writes, as typed rows. The engine's side of the same is `migrations/*.sql`.
+
+Times are integers in the column's own unit: microseconds for DateTime64(6), milliseconds for DateTime64(3). 0 stands
+for "no such time"; the views turn it into NULL.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+LOW = "LowCardinality(String)"
+MICROS = "DateTime64(6, 'UTC')"
+MILLIS = "DateTime64(3, 'UTC')"
+
+
+class AuditRow(NamedTuple):
+    """One record of any topic: the original bytes, and the parts that queries need as columns of their own."""
+
+    event_time: int
+    event_id: str
+    event_type: str
+    source: str
+    subject: str
+    cluster: str
+    api_group: str
+    kind: str
+    namespace: str
+    name: str
+    correlation_id: str
+    causation_id: str
+    drift_id: str
+    decision_id: str
+    action_id: str
+    trigger_id: str
+    baseline: str
+    policy: str
+    mode: str
+    verdict: str
+    reason: str
+    outcome: str
+    state: str
+    engine: str
+    manager: str
+    managers: list[str]
+    paths: list[str]
+    message: str
+    sequence: int
+    onset: int
+    started_at: int
+    plan_ms: float
+    apply_ms: float
+    verify_ms: float
+    resumed: int
+    payload: bytes
+    broker: str
+    topic: str
+    kafka_partition: int
+    kafka_offset: int
+    kafka_time: int
+
+
+class SampleRow(NamedTuple):
+    """One sample of one series; `sample` is its place in the record, so that (offset, sample) names the row."""
+
+    time: int
+    name: str
+    value: float
+    labels: dict[str, str]
+    source: str
+    broker: str
+    topic: str
+    kafka_partition: int
+    kafka_offset: int
+    sample: int
+    kafka_time: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that rows are inserted into. `key` names the columns that tell rows of one partition apart."""
+
+    name: str
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+    key: tuple[str, ...]
+
+
+AUDIT_TYPES: dict[str, str] = {
+    "event_time": MICROS,
+    "onset": MICROS,
+    "started_at": MICROS,
+    "kafka_time": MILLIS,
+    "managers": f"Array({LOW})",
+    "paths": "Array(String)",
+    "sequence": "UInt32",
+    "plan_ms": "Float32",
+    "apply_ms": "Float32",
+    "verify_ms": "Float32",
+    "resumed": "UInt8",
+    "kafka_partition": "UInt16",
+    "kafka_offset": "UInt64",
+} | dict.fromkeys(
+    (
+        "event_id", "subject", "name", "correlation_id", "causation_id", "drift_id", "decision_id", "action_id",
+        "trigger_id", "message", "payload",
+    ),
+    "String",
+)  # fmt: skip
+SAMPLE_TYPES: dict[str, str] = {
+    "time": MICROS,
+    "value": "Float64",
+    "labels": f"Map({LOW}, String)",
+    "kafka_partition": "UInt16",
+    "kafka_offset": "UInt64",
+    "sample": "UInt16",
+    "kafka_time": MILLIS,
+}
+
+
+def _table(name: str, fields: Sequence[str], types: dict[str, str], key: tuple[str, ...]) -> Table:
+    return Table(name, tuple(fields), tuple(types.get(field, LOW) for field in fields), key)
+
+
+EVENTS = _table("events", AuditRow._fields, AUDIT_TYPES, ("kafka_offset",))
+METRICS = _table("metrics", SampleRow._fields, SAMPLE_TYPES, ("kafka_offset", "sample"))
+TABLES = (EVENTS, METRICS)
+
+Row = tuple[Any, ...]
+
+
+def key_of(table: Table, row: Row) -> tuple[int, ...]:
+    """What tells this row from all others of its partition."""
+    return tuple(row[table.columns.index(column)] for column in table.key)
