@@ -9,7 +9,15 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AliasGenerator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AliasGenerator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -49,6 +57,15 @@ def parse_duration(value: Any) -> Any:
     return timedelta(seconds=sum(int(number) * UNITS[unit] for number, unit in parts))
 
 
+def format_duration(value: timedelta) -> str:
+    """timedelta → `1h30m`, as people write it and `parse_duration` reads it; whole milliseconds."""
+    rest, parts = value // timedelta(milliseconds=1), ""
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, rest = divmod(rest, size)
+        parts += f"{count}{unit}" if count else ""
+    return parts or "0s"
+
+
 def to_utc(value: datetime) -> datetime:
     """A time in UTC; a naive one is refused, since its zone would be a guess."""
     if value.tzinfo is None:
@@ -61,5 +78,11 @@ def rfc3339(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+DURATION_SCHEMA = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d|w))+$", "examples": ["30s", "1h30m"]}
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+    WithJsonSchema(DURATION_SCHEMA),
+]
 Timestamp = Annotated[datetime, AfterValidator(to_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")]

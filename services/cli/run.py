@@ -30,12 +30,8 @@ from services.runtime.tasks import run_until
 @files_options
 @kafka_option
 @click.option("--clickhouse", metavar="URL", help="For the recorder. Default: SETPOINT_CLICKHOUSE.")
-@click.option(
-    "--http-port", type=click.IntRange(0, 65535), help="Serve /live, /ready and /metrics; 0 takes a free port."
-)
-@click.option(
-    "--create-topics", is_flag=True, help="Create missing topics first; where Strimzi runs, declare them there."
-)
+@click.option("--http-port", type=click.IntRange(0, 65535), help="For /live, /ready and /metrics; 0: a free one.")
+@click.option("--create-topics", is_flag=True, help="Create missing topics first.")
 @log_options
 def command(service: str, create_topics: bool, **given: Any) -> None:
     """Run SERVICE until SIGTERM: watcher, reconciler or recorder.

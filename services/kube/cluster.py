@@ -11,7 +11,7 @@ from typing import Any
 from services.kube.discovery import Catalogue, Resource, discover
 from services.kube.errors import ApiError, NotFound
 from services.kube.objects import Object, ObjectKey, group_of, key_of, strip, version_of
-from services.kube.schema import SchemaNode, schema_for
+from services.kube.schema import UNKNOWN, SchemaNode, schema_for
 from services.kube.session import APPLY, JSON, JSON_PATCH, Session, connect
 
 FIELD_MANAGER = "setpoint"
@@ -34,17 +34,19 @@ class Cluster:
     async def rediscover(self) -> bool:
         """Ask again what is served; True where that changed. Schemas are then read anew as they are needed."""
         fresh = await discover(self.session)
-        changed = fresh.by_version.keys() != self.catalogue.by_version.keys()
+        self.schemas = {kind: node for kind, node in self.schemas.items() if node is not UNKNOWN}
+        if fresh.by_version == self.catalogue.by_version:
+            return False
         self.catalogue = fresh
-        if changed:
-            self.schemas.clear()
-        return changed
+        self.schemas = {}
+        return True
 
     def resource(self, group: str, kind: str, version: str | None = None) -> Resource:
-        """How a kind is served. Raises NotFound where it is not."""
+        """How a kind is served, in any version where none is wanted. Raises NotFound where it is not."""
         found = self.catalogue.find(group, kind, version)
-        if not found:
-            raise NotFound(f"{kind}{'.' + group if group else ''} is not served by this cluster", 404, "not-served")
+        if not found or (version and found.version != version):
+            what = f"{kind}{'.' + group if group else ''}" + (f" in version {version}" if found else "")
+            raise NotFound(f"{what} is not served by this cluster", 404, "not-served")
         return found
 
     def bind(self, manifest: Object) -> Object:
@@ -61,8 +63,10 @@ class Cluster:
         return {**manifest, "metadata": {name: value for name, value in metadata.items() if name != "namespace"}}
 
     async def get(self, key: ObjectKey, version: str | None = None) -> Object | None:
-        """The live object, in the wanted version if that is served; None where there is none."""
-        resource = self.resource(key.group, key.kind, version)
+        """The live object, in the wanted version if that is served; None where there is none, or no such kind."""
+        resource = self.catalogue.find(key.group, key.kind, version)
+        if resource is None:
+            return None
         try:
             found: Object = await self.session.request("GET", resource.path(key.namespace, key.name))
         except NotFound:
@@ -86,9 +90,11 @@ class Cluster:
         """Plain update; Conflict where its resourceVersion is not the newest."""
         return await self._write("PUT", obj, obj, JSON, {"fieldManager": FIELD_MANAGER}, dry_run)
 
-    async def json_patch(self, key: ObjectKey, operations: list[dict[str, Any]], *, dry_run: bool = False) -> Object:
-        """RFC 6902; a failed `test` operation is Invalid."""
-        path = self.resource(key.group, key.kind).path(key.namespace, key.name)
+    async def json_patch(
+        self, key: ObjectKey, version: str, operations: list[dict[str, Any]], *, dry_run: bool = False
+    ) -> Object:
+        """RFC 6902, on the object as it is in `version`; a failed `test` operation is Invalid."""
+        path = self.resource(key.group, key.kind, version).path(key.namespace, key.name)
         return await self._send(
             "PATCH", path, key, operations, JSON_PATCH, {"fieldManager": FIELD_MANAGER, **_dry(dry_run)}
         )
@@ -100,12 +106,20 @@ class Cluster:
         await self._send("DELETE", path, key, body, JSON, {"propagationPolicy": "Background"})
 
     async def schema(self, manifest: Object) -> SchemaNode:
-        """The schema of a manifest's kind, from the server's own OpenAPI document, read once."""
+        """The schema of a manifest's kind, from the server's own OpenAPI document, read once.
+
+        UNKNOWN where the server has none, as for some seconds after a kind was defined; asked for again by
+        `rediscover`.
+        """
         wanted = (group_of(manifest), version_of(manifest), str(manifest.get("kind")))
         if wanted not in self.schemas:
             group, version, kind = wanted
             path = f"/openapi/v3/apis/{group}/{version}" if group else f"/openapi/v3/api/{version}"
-            self.schemas[wanted] = schema_for(await self.session.request("GET", path, timeout=60), group, version, kind)
+            try:
+                document = await self.session.request("GET", path, timeout=60)
+            except NotFound:
+                document = {}
+            self.schemas[wanted] = schema_for(document, group, version, kind)
         return self.schemas[wanted]
 
     async def allowed(self, verb: str, resource: Resource, namespace: str = "") -> bool:

@@ -2,7 +2,7 @@
 
     ApiError(SetpointError)
     ├── Forbidden, NotFound, Conflict, Gone     403, 404, 409, 410
-    ├── Invalid(.immutable)                     400, 422, and the 500 that unknown fields get
+    ├── Invalid(.immutable)                     400, 422, the 403 of admission, the 500 of unknown fields and webhooks
     └── Unavailable(Temporary)                  no answer, or 5xx
         ├── TooManyRequests                     429, with the server's own Retry-After
         └── TimedOut                            no answer in time: it may have happened all the same
@@ -17,6 +17,9 @@ from typing import Any
 from services.runtime.errors import SetpointError, Temporary
 
 IMMUTABLE = ("field is immutable", "updates to statefulset spec for fields other than", "is immutable")
+# What the server says with 500 where the object is what it does not like.
+ABOUT_THE_OBJECT = ("unknown field", "duplicate", "failed calling webhook")
+RIGHTS = 'User "'  # every authorizer's refusal names the user, admission's never does
 
 
 class ApiError(SetpointError):
@@ -28,7 +31,7 @@ class ApiError(SetpointError):
 
 
 class Forbidden(ApiError):
-    """The token may not. The message names verb, resource and namespace."""
+    """The token may not. The message names user, verb, resource and namespace."""
 
 
 class NotFound(ApiError):
@@ -44,7 +47,7 @@ class Gone(ApiError):
 
 
 class Invalid(ApiError):
-    """The object was refused by validation or by a webhook."""
+    """The object was refused by validation, admission (quota, policy, a namespace that ends) or a webhook."""
 
     @property
     def immutable(self) -> bool:
@@ -88,7 +91,9 @@ def api_error(status: int, body: Any, headers: Mapping[str, str]) -> ApiError:
         return TooManyRequests(message, status, reason, _seconds(headers.get("Retry-After")))
     if status == 401:
         return Forbidden(f"the credentials are not accepted: {message}", status, reason)
-    if status == 500 and ("unknown field" in message or "duplicate" in message):
+    if status == 500 and any(part in message for part in ABOUT_THE_OBJECT):
+        return Invalid(message, status, reason)
+    if status == 403 and document.get("kind") == "Status" and RIGHTS not in message:
         return Invalid(message, status, reason)
     if status in BY_STATUS:
         return BY_STATUS[status](message, status, reason)

@@ -8,7 +8,7 @@ the local verdict stands and `engine_reason` says why. Called by the watcher, th
 from dataclasses import dataclass
 from typing import Literal
 
-from services.kube.additions import additions, without_defaults
+from services.kube.additions import added_since, additions, without_defaults
 from services.kube.baselines import Declared
 from services.kube.cluster import Cluster
 from services.kube.diff import predicted_diff, subset_diff
@@ -19,6 +19,7 @@ from services.kube.schema import SchemaNode
 
 Engine = Literal["dry-run", "local"]
 PROBE_SUFFIX = "-setpoint-probe"
+LONGEST_NAME = 63  # of a Service, the strictest kind
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ async def judge(cluster: Cluster, declared: Declared, live: Object | None, *, dr
     if not differing and not added:
         return IN_SYNC
     if not dry_run:
-        return Finding("changed", (*differing, *added), "local", "not asked")
+        return _finding([*differing, *added_since(live, added)], "not asked")
     return await confirm(cluster, declared, live, schema, differing, added)
 
 
@@ -59,31 +60,33 @@ async def confirm(
     cluster: Cluster, declared: Declared, live: Object, schema: SchemaNode, differing: list[FieldDiff],
     added: list[FieldDiff],
 ) -> Finding:  # fmt: skip
-    """Put the local verdict to the server."""
-    engine: Engine = "dry-run"
-    why: str | None = None
-    fields = differing
-    if differing:
-        try:
+    """Put the local verdict to the server: what differs by a dry-run apply, what was added by a dry-run create."""
+    fields, why = differing, None
+    try:
+        if differing:
             predicted = await cluster.apply(appliable(declared), dry_run=True)
             fields = predicted_diff(predicted, live, schema, declared.obj, declared.ignore)
-        except ApiError as error:
-            engine, why = "local", refusal(error)
-    if added:
-        added = await _real_additions(cluster, declared, added)
-        fields = [*fields, *(diff for diff in added if all(diff.path != other.path for other in fields))]
-    return Finding("changed", tuple(fields), engine, why) if fields else IN_SYNC
-
-
-async def _real_additions(cluster: Cluster, declared: Declared, added: list[FieldDiff]) -> list[FieldDiff]:
-    """Additions less defaults; where the server does not answer the question, all of them."""
-    probe = declared.obj
-    name = str(probe["metadata"]["name"])[: 63 - len(PROBE_SUFFIX)] + PROBE_SUFFIX
-    probe = {**probe, "metadata": {**probe["metadata"], "name": name}}
+    except ApiError as error:
+        why = refusal(error)
     try:
-        return without_defaults(added, await cluster.create(probe, dry_run=True))
-    except (Forbidden, Invalid, Unavailable, ApiError):
-        return added
+        if added:
+            added = without_defaults(added, await cluster.create(probe_of(declared), dry_run=True))
+    except ApiError as error:
+        why, added = why or refusal(error), added_since(live, added)
+    known = {diff.path for diff in fields}
+    return _finding([*fields, *(diff for diff in added if diff.path not in known)], why)
+
+
+def _finding(fields: list[FieldDiff], why: str | None) -> Finding:
+    """`why` is the reason for which the server's own word is missing somewhere in it."""
+    return Finding("changed" if fields else None, tuple(fields), "local" if why else "dry-run", why)
+
+
+def probe_of(declared: Declared) -> Object:
+    """The manifest under a name that nobody has: a dry-run create of it shows what defaults the server adds."""
+    obj = declared.obj
+    name = str(obj["metadata"]["name"])[: LONGEST_NAME - len(PROBE_SUFFIX)].rstrip(".-") + PROBE_SUFFIX
+    return {**obj, "metadata": {**obj["metadata"], "name": name}}
 
 
 def appliable(declared: Declared) -> Object:

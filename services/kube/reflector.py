@@ -17,15 +17,21 @@ import orjson
 from services.kube.discovery import Resource
 from services.kube.errors import ApiError, Forbidden, Gone, NotFound, TooManyRequests, Unavailable
 from services.kube.objects import Object, ObjectKey, metadata_of
+from services.kube.pages import PAGE, pages, typed
 from services.kube.session import Session
 from services.runtime.backoff import Backoff
 from services.runtime.clock import Clock
 from services.runtime.logging import Log
 from services.runtime.metrics import Metrics
+from services.runtime.tasks import cancel
 
-PAGE = 500
 SILENCE = 70.0  # seconds; bookmarks come about every minute
 WATCH_S = (300, 600)
+SHORT_S = 5.0  # a watch that ends sooner than this without a line was no watch
+BETWEEN_WATCHES_S = 0.05
+REFUSED_S = 5.0  # rights and kinds do not come back by the second
+LONGEST_WAIT_S = 10.0
+AWAY = (Unavailable, aiohttp.ClientError, OSError, TimeoutError)  # says nothing about the objects
 Source = Literal["list", "watch", "gone"]
 
 
@@ -40,7 +46,8 @@ class Sighting(NamedTuple):
 class Reflector:
     """One kind, in one namespace or in all. `listener` is called in order and must not block.
 
-    `interest` chooses what is told and remembered; `on_listed` is called after each complete list.
+    `interest` chooses what is told and remembered; `on_listed` is called after each complete list. `trouble` says why
+    the view may be old just now, None while all is well.
     """
 
     def __init__(
@@ -54,10 +61,13 @@ class Reflector:
         self.log = log.bind(kind=resource.kind, group=resource.group, namespace=namespace)
         self.known: set[ObjectKey] = set()
         self.version = ""
+        self.page_size = PAGE
         self.synced = asyncio.Event()
-        self.refused: str | None = None
+        self.trouble: str | None = None
         self.relist_wanted = False
+        self.heard = False
         self.watching: asyncio.Task[None] | None = None
+        self.backoff = Backoff(first=0.2, most=LONGEST_WAIT_S)
 
     def relist(self) -> None:
         """List again soon, whatever the watch says."""
@@ -66,78 +76,81 @@ class Reflector:
             self.watching.cancel()
 
     async def run(self) -> None:
-        """Until cancelled. Never raises for anything that the server does."""
-        backoff = Backoff(first=0.2)
+        """Until cancelled. Never raises for anything that the server does, however odd."""
         while True:
             try:
-                await self._round(backoff)
-            except (ApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
-                await self._recover(error, backoff)
+                await self._round()
+            except Exception as error:  # noqa: BLE001 - every failure ends in another round, and is named there
+                await self._recover(error)
 
-    async def _round(self, backoff: Backoff) -> None:
+    async def _round(self) -> None:
+        """One list, where one is due, and one watch."""
         if not self.version or self.relist_wanted:
             self.relist_wanted = False
             await self.list_all()
-        backoff.reset()
+        if self.relist_wanted:
+            return  # wanted anew while the list was under way
+        self.heard, started = False, self.clock.monotonic()
         watching = self.watching = asyncio.create_task(self._watch())
         try:
             await asyncio.wait({watching})
         finally:
-            watching.cancel()
             self.watching = None
-        if not watching.cancelled():
-            watching.result()
-        if not self.relist_wanted:
-            self.metrics.inc("watch_restarts_total", why="closed")
-            await self.clock.sleep(0.05)
+            await cancel(watching)
+        if watching.cancelled():
+            return
+        watching.result()
+        if not self.heard and self.clock.monotonic() - started < SHORT_S:
+            # Events answer a resourceVersion that is too old like this, with 200 and nothing.
+            raise Gone("the watch ended at once and without a line", 410, "Empty")
+        self.metrics.inc("watch_restarts_total", why="closed")
+        await self.clock.sleep(BETWEEN_WATCHES_S)
 
-    async def _recover(self, error: Exception, backoff: Backoff) -> None:
+    async def _recover(self, error: Exception) -> None:
         """Decide what the failure means for the next round, and wait."""
-        wait = backoff.next()
-        why = "error"
-        self.refused = None
-        if isinstance(error, Gone):
-            self.version, why, wait = "", "expired", min(wait, 0.2)
-        elif isinstance(error, TooManyRequests):
-            why, wait = "refused", max(wait, error.retry_after or 0.0)
-        elif isinstance(error, Forbidden | NotFound):
-            self.version, self.refused, why = "", str(error), "refused"
-            wait = max(wait, 5.0)
-        elif isinstance(error, TimeoutError | aiohttp.SocketTimeoutError):
-            why = "silent"
+        wait = max(self.backoff.next(), getattr(error, "retry_after", None) or 0.0)
+        if isinstance(error, Forbidden | NotFound):
+            wait = max(wait, REFUSED_S)
+        if not isinstance(error, AWAY) or "Too large resource version" in str(error):
+            self.version = ""
+        if not isinstance(error, Gone):
+            self.trouble = f"{self.resource.kind}: {error}"
+        why = why_interrupted(error)
         self.metrics.inc("watch_restarts_total", why=why)
-        self.log.info("watch interrupted", why=why, error=str(error), wait_s=round(wait, 2))
+        odd = None if isinstance(error, (ApiError, *AWAY)) else error
+        self.log.info("watch interrupted", why=why, error=str(error), wait_s=round(wait, 2), exc_info=odd)
         await self.clock.sleep(wait)
 
     async def list_all(self) -> None:
         """List every object, tell the listener of each, and of those that are gone since the last list."""
         seen: set[ObjectKey] = set()
         version = ""
-        async for page in self._pages():
-            version = str(page["metadata"]["resourceVersion"])
-            for obj in page["items"]:
-                key = self.key(obj)
-                if self.interest(key):
-                    seen.add(key)
-                    self._tell(key, self._typed(obj), "list")
-            await asyncio.sleep(0)
-        for key in self.known - seen:
-            self._tell(key, None, "gone")
-        self.known, self.version = seen, version
-        self.refused = None
+        try:
+            async for page in pages(self.session, self.resource, self.namespace, self.page_size):
+                version = page.version
+                for obj in page:
+                    key = self.key(obj)
+                    if self.interest(key):
+                        seen.add(key)
+                        self.known.add(key)
+                        self._tell(key, typed(obj, self.resource), "list")
+                await asyncio.sleep(0)
+        except Gone:
+            self.page_size = 0  # pages take longer than their token lives: all at once then
+            raise
+        except NotFound:
+            self._forget(self.known)  # the kind is gone, and its objects with it
+            raise
+        self._forget(self.known - seen)
+        self.version, self.page_size = version, PAGE
         self.metrics.inc("relists_total")
         self.synced.set()
         self.on_listed()
 
-    async def _pages(self) -> AsyncIterator[dict[str, Any]]:
-        token = ""
-        while True:
-            params = {"limit": str(PAGE), **({"continue": token} if token else {})}
-            page = await self.session.request("GET", self.resource.path(self.namespace), params=params, timeout=60)
-            yield page
-            token = str(page["metadata"].get("continue") or "")
-            if not token:
-                return
+    def _forget(self, keys: set[ObjectKey]) -> None:
+        for key in list(keys):
+            self.known.discard(key)
+            self._tell(key, None, "gone")
 
     async def _watch(self) -> None:
         params = {
@@ -145,6 +158,7 @@ class Reflector:
             "timeoutSeconds": str(random.randint(*WATCH_S)),
         }  # fmt: skip
         async with self.session.stream(self.resource.path(self.namespace), params, silence=self.silence) as answer:
+            self.trouble = None
             async for line in lines(answer.content):
                 self._handle(orjson.loads(line))
 
@@ -152,9 +166,13 @@ class Reflector:
         kind, obj = event["type"], event["object"]
         if kind == "ERROR":
             raise _watch_error(obj)
-        self.version = str(obj["metadata"]["resourceVersion"])
-        if kind == "BOOKMARK":
-            return
+        version = str(obj["metadata"]["resourceVersion"])
+        if kind != "BOOKMARK":
+            self._changed(kind, obj)
+        self.version, self.heard = version, True
+        self.backoff.reset()  # only what comes in proves that it works
+
+    def _changed(self, kind: str, obj: Object) -> None:
         self.metrics.inc("watch_events_total", kind=self.resource.kind)
         key = self.key(obj)
         if not self.interest(key):
@@ -164,7 +182,7 @@ class Reflector:
             self._tell(key, None, "watch")
         else:
             self.known.add(key)
-            self._tell(key, self._typed(obj), "watch")
+            self._tell(key, typed(obj, self.resource), "watch")
 
     def key(self, obj: Object) -> ObjectKey:
         """Lists leave kind and apiVersion out of their items, so the resource says them."""
@@ -173,19 +191,23 @@ class Reflector:
             self.resource.group, self.resource.kind, str(metadata.get("namespace") or ""), metadata["name"]
         )
 
-    def _typed(self, obj: Object) -> Object:
-        if "kind" in obj:
-            return obj
-        return {"apiVersion": self.resource.api_version, "kind": self.resource.kind, **obj}
-
     def _tell(self, key: ObjectKey, obj: Object | None, source: Source) -> None:
         self.listener(Sighting(key, obj, source))
+
+
+def why_interrupted(error: Exception) -> str:
+    """One of the metric's words."""
+    if isinstance(error, Gone):
+        return "expired"
+    if isinstance(error, TooManyRequests | Forbidden | NotFound):
+        return "refused"
+    return "silent" if isinstance(error, TimeoutError) else "error"
 
 
 def _watch_error(status: dict[str, Any]) -> ApiError:
     code = int(status.get("code") or 0)
     message = str(status.get("message") or status)
-    if code == 410 or status.get("reason") == "Expired":
+    if code == 410 or status.get("reason") in ("Expired", "Gone"):
         return Gone(message, 410, "Expired")
     if code == 429:
         seconds = (status.get("details") or {}).get("retryAfterSeconds")

@@ -8,7 +8,7 @@ from typing import Any
 from services.kube.baselines import Declared
 from services.kube.cluster import Cluster
 from services.kube.judge import Finding, appliable
-from services.kube.objects import Object, key_of, metadata_of, strip
+from services.kube.objects import Object, key_of, metadata_of, strip, version_of
 from services.kube.pointer import FieldDiff, parse_pointer
 
 
@@ -19,7 +19,7 @@ async def put_back(cluster: Cluster, declared: Declared, live: Object | None, fi
     """
     extra = [diff for diff in finding.fields if diff.kind == "added"]
     if live is not None and extra:
-        stored = await cluster.json_patch(key_of(live), removals(extra))
+        stored = await cluster.json_patch(key_of(live), version_of(live), removals(extra))
         if len(extra) == len(finding.fields):
             return stored
     return await cluster.apply(appliable(declared))

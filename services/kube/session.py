@@ -126,6 +126,18 @@ async def connect(kubeconfig: Path | None, context: str) -> Session:
     return Session(configuration)
 
 
+def current_context(kubeconfig: Path) -> str:
+    """The context that a kubeconfig itself makes current. Raises UsageError where it names none."""
+    try:
+        document = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"{kubeconfig} cannot be read: {error}", "Give the right file with --kubeconfig") from error
+    found = document.get("current-context") if isinstance(document, dict) else None
+    if not found:
+        raise UsageError(f"{kubeconfig} has no current context", "Give --context NAME")
+    return str(found)
+
+
 def _ssl_context(configuration: Any) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)

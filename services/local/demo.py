@@ -1,7 +1,7 @@
 """Play all scenes on parts and services that already run, show them, and read the history back.
 
-Called by the `demo` command once `services/local/up.py` has everything running. Scenes that take long start at once and
-go on in the background; the short ones play one after another, so that their times are not each other's.
+Called by the `demo` command once everything runs. The short scenes play one after another, so that their times are not
+each other's; those that take long play at the same time, after them.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ async def play_all(
     began = clock.now()
     display.open(scenes)
     results = await _play(stage, display, scenes, clock)
-    summary = await read_summary(stage.clickhouse, stage.cluster, began, _finished(results), clock)
+    summary = await read_summary(stage.clickhouse, stage.cluster, began, _ids(results), clock)
     report = Report(results, summary, commands(stage, results), clock.monotonic() - since, kept)
     display.finish(report)
     return report.ok
@@ -57,15 +57,18 @@ async def _play(stage: Stage, display: Display, scenes: Sequence[Scene], clock: 
             display.end(result)
             return result
 
+        done = {scene.name: await play(scene) for scene in scenes if not scene.slow}
+        slow = [scene.name for scene in scenes if scene.slow]
         async with asyncio.TaskGroup() as group:
-            background = {scene.name: group.create_task(play(scene)) for scene in scenes if scene.slow}
-            played = {scene.name: await play(scene) for scene in scenes if not scene.slow}
-        done = played | {name: task.result() for name, task in background.items()}
+            tasks = [group.create_task(play(scene)) for scene in scenes if scene.slow]
+        done |= dict(zip(slow, (task.result() for task in tasks), strict=True))
         return tuple(done[scene.name] for scene in scenes)
 
 
-def _finished(results: Sequence[Result]) -> int:
-    return sum(len(result.seen.finished) for result in results)
+def _ids(results: Sequence[Result]) -> frozenset[str]:
+    """Of every decision and ended action that was seen."""
+    decided = {decision.decision_id for result in results for decision in result.seen.decisions}
+    return frozenset(decided | {action.action_id for result in results for action in result.seen.finished})
 
 
 def commands(stage: Stage, results: Sequence[Result]) -> tuple[tuple[str, str], ...]:

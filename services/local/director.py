@@ -19,6 +19,7 @@ from services.local.stage import MERGE, Glimpse, Outsider, last_return
 from services.local.stream import Arrival, Stream
 from services.runtime.clock import Clock
 from services.runtime.errors import SetpointError
+from services.runtime.kafka import KafkaError
 
 Heard = Callable[[Scene, Event[Any], float], None]
 GIVEN_UP = frozenset({Reason.FIGHT, Reason.ATTEMPTS_SPENT, Reason.INEFFECTIVE_CHAIN})
@@ -58,7 +59,7 @@ class Director:
             async with self.outsider.watching(scene.thing) as take.glimpses:
                 await scene.act(take)
                 problems = await take.settle()
-        except SetpointError as error:
+        except (SetpointError, KafkaError) as error:
             problems = (str(error),)
         finally:
             self.sightings.listeners.remove(take.hear)

@@ -89,7 +89,9 @@ class TextDisplay:
             if rows:
                 self.console.print(_rows(title, rows), "")
         if report.summary.missing:
-            self.console.print(f"[bold red]{report.summary.missing} ended actions are missing in ClickHouse[/]")
+            self.console.print(
+                f"[bold red]{report.summary.missing} decisions and outcomes are missing in ClickHouse[/]"
+            )
         self._further(report)
         good = sum(result.ok for result in report.results)
         style = "green" if report.ok else "red"

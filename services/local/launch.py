@@ -26,7 +26,7 @@ ON_A_CLUSTER = ("watcher", "reconciler")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What services share in a process. The recorder needs no cluster; `store` is for an engine that is open already."""
+    """What services share in a process. The recorder needs no cluster; `store` is an engine that is open already."""
 
     settings: Settings
     clock: Clock

@@ -72,7 +72,8 @@ class Expected:
 class Scene:
     """One scene. `field` is a JSON pointer, "" for the object itself; `declared` is what it holds when all is well.
 
-    `within` bounds the wait for what is expected, `hold` is how long it must then stay so, both in seconds.
+    `within` bounds the wait for what is expected, `hold` is how long it must then stay so, both in seconds. `slow`
+    marks what takes seconds by its nature and may play beside others.
     """
 
     name: str
@@ -305,6 +306,7 @@ SCENES: tuple[Scene, ...] = (
             path="/spec/template/spec/nodeSelector",
             kind="removed",
             manager=NO_TRACE,
+            decisions=(Said(Verdict.ACT, Reason.POLICY), Said(Verdict.DENY, Reason.ATTEMPTS_SPENT)),
             outcome=Outcome.UNDONE,
             ends="other",
         ),

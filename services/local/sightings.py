@@ -24,7 +24,10 @@ Sightings = Stream[Event[Any]]
 
 @asynccontextmanager
 async def listening(bootstrap: str, clock: Clock) -> AsyncIterator[Sightings]:
-    """Follow the topics for the length of a block; what is sent after this returns is seen."""
+    """Follow the topics for the length of a block; what is sent after this returns is seen.
+
+    A broker that went away meanwhile is raised at the block's end.
+    """
     stream: Sightings = Stream(clock)
     consumer = make_consumer(bootstrap, *TOPICS, client_id="setpoint-demo", auto_offset_reset="latest")
     async with started(consumer):
@@ -33,6 +36,8 @@ async def listening(bootstrap: str, clock: Clock) -> AsyncIterator[Sightings]:
         task = asyncio.create_task(_read(consumer, stream))
         try:
             yield stream
+            if task.done():
+                task.result()
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

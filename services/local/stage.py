@@ -6,8 +6,8 @@ one's own, the real kubectl, and a watch that shares nothing with the watcher's.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from services.kube.objects import Object
 from services.kube.pointer import parse_pointer, resolve
 from services.local.stream import Arrival, Stream
 from services.runtime.clock import Clock
-from services.runtime.errors import Permanent
+from services.runtime.errors import Permanent, Temporary
 
 ABSENT = "<absent>"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -89,10 +89,10 @@ class Outsider:
     async def patch(self, thing: Thing, body: Any, *, manager: str, subresource: str = "", form: str = MERGE) -> int:
         """Write as field manager `manager`; the object's new resourceVersion."""
         path = "/".join(part for part in (thing.collection, thing.name, subresource) if part)
-        async with self.session.patch(
-            path, params={"fieldManager": manager}, data=orjson.dumps(body), headers={"content-type": form}
-        ) as response:
-            return version_of(await answer(response))
+        headers, params = {"content-type": form}, {"fieldManager": manager}
+        with api_away():
+            async with self.session.patch(path, params=params, data=orjson.dumps(body), headers=headers) as response:
+                return version_of(await answer(response))
 
     async def kubectl(self, *arguments: str) -> str:
         """Run the real kubectl; what it printed. Raises Permanent with its own words where it fails."""
@@ -108,31 +108,48 @@ class Outsider:
 
     @asynccontextmanager
     async def watching(self, thing: Thing) -> AsyncIterator[Stream[Glimpse]]:
-        """Watch one object for the length of a block; the stream starts with what is there now."""
+        """Watch one object for the length of a block; the stream starts with what is there now.
+
+        A watch that broke meanwhile is raised at the block's end: what was seen is then not all there was.
+        """
         stream: Stream[Glimpse] = Stream(self.clock)
         version = await self._list(thing, stream)
         task = asyncio.create_task(self._watch(thing, version, stream))
         try:
             yield stream
+            if task.done():
+                task.result()
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     async def _list(self, thing: Thing, stream: Stream[Glimpse]) -> str:
-        async with self.session.get(thing.collection, params=_only(thing)) as response:
-            found = await answer(response)
+        with api_away():
+            async with self.session.get(thing.collection, params=_only(thing)) as response:
+                found = await answer(response)
         for item in found["items"]:
             stream.add(Glimpse(version_of(item), item))
         return str(found["metadata"]["resourceVersion"])
 
     async def _watch(self, thing: Thing, version: str, stream: Stream[Glimpse]) -> None:
         params = {**_only(thing), "watch": "1", "resourceVersion": version, "timeoutSeconds": str(WATCH_SECONDS)}
-        async with self.session.get(thing.collection, params=params) as response:
-            async for line in response.content:
-                event = orjson.loads(line)
-                if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
-                    item = event["object"]
-                    stream.add(Glimpse(version_of(item), None if event["type"] == "DELETED" else item))
+        with api_away():
+            async with self.session.get(thing.collection, params=params) as response:
+                async for line in response.content:
+                    event = orjson.loads(line)
+                    if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
+                        item = event["object"]
+                        stream.add(Glimpse(version_of(item), None if event["type"] == "DELETED" else item))
+        raise Temporary(f"the watch on {thing.kind} {thing.name} ended")
+
+
+@contextmanager
+def api_away() -> Iterator[None]:
+    """Connection errors of the block as Temporary."""
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Temporary(f"the API server does not answer: {error}") from error
 
 
 @asynccontextmanager

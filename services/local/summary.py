@@ -1,7 +1,7 @@
 """Read the demo's history back from ClickHouse by SQL, over its HTTP interface, as any other client would.
 
 Called at the end of the demo. The recorder writes in batches, so what the last scene did may come a moment later:
-the summary waits until every action that was seen to end is in the record, and says so when it is not.
+the summary waits until every decision and outcome that was seen is in the record, and says so when one is not.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,9 @@ from services.runtime.errors import Permanent, Temporary
 
 OURS = "cluster = {cluster:String} AND %s >= parseDateTime64BestEffort({since:String}, 6)"
 
-RECORDED = "SELECT toUInt32(uniqExact(action_id)) AS n FROM actions WHERE outcome != '' AND " + OURS % "begun_at"
+RECORDED = f"""
+    SELECT decision_id AS id FROM decisions WHERE {OURS % "decided_at"}
+    UNION ALL SELECT action_id AS id FROM actions WHERE outcome != '' AND {OURS % "begun_at"}"""
 
 QUERIES: Mapping[str, str] = {
     "Recorded in ClickHouse": f"""
@@ -47,7 +49,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 @dataclass(frozen=True)
 class Summary:
-    """Rows by title. `missing` counts ended actions that were seen on the topics and not found in ClickHouse."""
+    """Rows by title. `missing` counts decisions and ended actions that the topics had and ClickHouse has not."""
 
     tables: Mapping[str, list[dict[str, Any]]]
     missing: int
@@ -84,19 +86,22 @@ class Reader:
         return [orjson.loads(line) for line in body.splitlines() if line]
 
 
-async def read_summary(url: str, cluster: str, since: datetime, finished: int, clock: Clock) -> Summary:
-    """Wait until `finished` ended actions are recorded, then read every table. Raises as `Reader.rows` does."""
+async def read_summary(url: str, cluster: str, since: datetime, seen: frozenset[str], clock: Clock) -> Summary:
+    """Wait until the decisions and ended actions with the ids `seen` are recorded, then read every table.
+
+    Raises as `Reader.rows` does.
+    """
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
         reader = Reader(session, url, cluster, since)
-        missing = await _wait_recorded(reader, finished, clock)
+        missing = await _wait_recorded(reader, seen, clock)
         return Summary({title: await reader.rows(sql) for title, sql in QUERIES.items()}, missing)
 
 
-async def _wait_recorded(reader: Reader, finished: int, clock: Clock) -> int:
+async def _wait_recorded(reader: Reader, seen: frozenset[str], clock: Clock) -> int:
     """How many are still missing once there is no more patience."""
     until = clock.monotonic() + PATIENCE
     while True:
-        found = int((await reader.rows(RECORDED))[0]["n"])
-        if found >= finished or clock.monotonic() > until:
-            return max(0, finished - found)
+        missing = seen - {row["id"] for row in await reader.rows(RECORDED)}
+        if not missing or clock.monotonic() > until:
+            return len(missing)
         await clock.sleep(TRY_AGAIN)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from services.recorder.intents import Place, Span, token
 from services.recorder.store import Store
-from services.recorder.tables import Row, Table, key_of
+from services.recorder.tables import Row, Table, expired, key_of
 from services.runtime.clock import Clock
 from services.runtime.errors import Temporary
 
@@ -32,10 +32,16 @@ async def keep(store: Store, place: Place, span: Span, rows: Rows, clock: Clock)
 
     Raises Temporary when ClickHouse is away, or acknowledges again and again what it does not keep.
     """
-    return sum([await _keep_table(store, place, span, table, some, clock) for table, some in rows.items() if some])
+    put_back = 0
+    for table, some in rows.items():
+        young = [row for row in some if not expired(table, row, clock.now())]
+        put_back += await _keep_table(store, place, span, table, young, clock)
+    return put_back
 
 
 async def _keep_table(store: Store, place: Place, span: Span, table: Table, rows: Sequence[Row], clock: Clock) -> int:
+    if not rows:
+        return 0
     missing = await _missing(store, place, span, table, rows)
     if len(missing) == len(rows):
         await insert_rows(store, place, span, {table: rows})
@@ -49,7 +55,10 @@ async def _keep_table(store: Store, place: Place, span: Span, table: Table, rows
         await insert_rows(store, place, span, {table: missing}, repair)
         put_back += len(missing)
         missing = await _missing(store, place, span, table, missing)
-    raise Temporary(f"ClickHouse acknowledges rows of {place.topic}:{place.partition}:{span} and does not keep them")
+    raise Temporary(
+        f"ClickHouse acknowledges rows of {place.topic}:{place.partition}:{span} and does not keep them; "
+        f"is the TTL of {table.name} shorter than these records are old?"
+    )
 
 
 async def _missing(store: Store, place: Place, span: Span, table: Table, rows: Sequence[Row]) -> list[Row]:

@@ -106,6 +106,16 @@ def completeness() -> Query:
     return Query("SELECT * FROM completeness ORDER BY broker, topic, kafka_partition", {})
 
 
+def offsets_between(broker: str, topic: str, partition: int, first: int, last: int) -> Query:
+    """Which offsets of a partition have how many rows, both ends included."""
+    return Query(
+        "SELECT kafka_offset, count() AS rows FROM events WHERE broker = {broker:String} AND topic = {topic:String} "
+        "AND kafka_partition = {partition:UInt16} AND kafka_offset BETWEEN {first:UInt64} AND {last:UInt64} "
+        "GROUP BY kafka_offset",
+        {"broker": broker, "topic": topic, "partition": partition, "first": first, "last": last},
+    )
+
+
 def unfinished_actions() -> Query:
     """Actions that were started and have no end yet."""
     return Query("SELECT subject, policy, attempt, begun_at, action_id FROM actions WHERE outcome = '' "

@@ -50,9 +50,10 @@ async def open_reader(url: str) -> AsyncIterator[Reader]:
 
 def explained(error: ClickHouseError) -> Temporary | Permanent:
     """The client's error as ours."""
-    if getattr(error, "code", None) in (UNKNOWN_TABLE, UNKNOWN_DATABASE):
+    code = getattr(error, "code", None)
+    if code in (UNKNOWN_TABLE, UNKNOWN_DATABASE):
         return Permanent(f"ClickHouse has no such table or database: {first_line(error)}", "Run 'setpoint migrate'")
-    return Temporary(f"ClickHouse does not answer: {first_line(error)}")
+    return Temporary(f"ClickHouse {'refused' if code else 'does not answer'}: {first_line(error)}")
 
 
 def _with_zone(value: Any) -> Any:

@@ -43,10 +43,13 @@ async def run_recorder(
     store: Store | None = None,
     limits: Limits | None = None,
     dlq: DlqLimit | None = None,
+    member: str | None = None,
 ) -> None:
     """Record until `stop`. What is away is waited for; raises Permanent when waiting would not help.
 
-    `store` is for a process that has the engine open already: it is used and left open.
+    `store` is for a process that has the engine open already: it is used and left open. `member` is a name that this
+    recorder keeps over restarts (Kafka's static membership): after a crash it goes on at once, where the group would
+    otherwise wait for the session of the dead one to end. No two may have the same.
     """
     bootstrap, url = str(settings.need("kafka", "--kafka")), str(settings.need("clickhouse", "--clickhouse"))
     backoff, count = Backoff(first=0.5), DlqCount(dlq or DlqLimit())
@@ -60,7 +63,7 @@ async def run_recorder(
             group = f"{settings.group_prefix}-{NAME}"
             client = await stack.enter_async_context(started(admin(bootstrap, f"setpoint-{NAME}-admin")))
             producer = await stack.enter_async_context(started(make_producer(bootstrap, client_id=NAME)))
-            consumer = await stack.enter_async_context(started(_consumer(bootstrap, group)))
+            consumer = await stack.enter_async_context(started(_consumer(bootstrap, group, member)))
             broker = str((await client.describe_cluster())["cluster_id"])
             parts = Parts(consumer, producer, client, engine, broker, group, clock, health, metrics, log)
             loop = Loop(parts, Reading(producer, count, metrics, log), limits or Limits())
@@ -81,11 +84,12 @@ async def run_recorder(
             await _pause(backoff.next(), stop)
 
 
-def _consumer(bootstrap: str, group: str) -> AIOKafkaConsumer:
+def _consumer(bootstrap: str, group: str, member: str | None) -> AIOKafkaConsumer:
     return make_consumer(
         bootstrap,
         client_id=NAME,
         group=group,
+        group_instance_id=member,
         max_poll_interval_ms=MAX_POLL_INTERVAL_MS,
         rebalance_timeout_ms=30_000,
         metadata_max_age_ms=30_000,

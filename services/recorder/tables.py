@@ -6,6 +6,7 @@ for "no such time"; the views turn it into NULL.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 LOW = "LowCardinality(String)"
@@ -77,12 +78,14 @@ class SampleRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table that rows are inserted into. `key` names the columns that tell rows of one partition apart."""
+    """A table that rows are inserted into. `key` names the columns that tell rows of one partition apart, `kept_days`
+    is its TTL after a record's Kafka time, None for no end."""
 
     name: str
     columns: tuple[str, ...]
     types: tuple[str, ...]
     key: tuple[str, ...]
+    kept_days: int | None = None
 
 
 AUDIT_TYPES: dict[str, str] = {
@@ -117,12 +120,12 @@ SAMPLE_TYPES: dict[str, str] = {
 }
 
 
-def _table(name: str, fields: Sequence[str], types: dict[str, str], key: tuple[str, ...]) -> Table:
-    return Table(name, tuple(fields), tuple(types.get(field, LOW) for field in fields), key)
+def _table(name: str, fields: Sequence[str], types: dict[str, str], key: tuple[str, ...], kept_days: int) -> Table:
+    return Table(name, tuple(fields), tuple(types.get(field, LOW) for field in fields), key, kept_days)
 
 
-EVENTS = _table("events", AuditRow._fields, AUDIT_TYPES, ("kafka_offset",))
-METRICS = _table("metrics", SampleRow._fields, SAMPLE_TYPES, ("kafka_offset", "sample"))
+EVENTS = _table("events", AuditRow._fields, AUDIT_TYPES, ("kafka_offset",), 400)
+METRICS = _table("metrics", SampleRow._fields, SAMPLE_TYPES, ("kafka_offset", "sample"), 30)
 TABLES = (EVENTS, METRICS)
 
 Row = tuple[Any, ...]
@@ -131,3 +134,11 @@ Row = tuple[Any, ...]
 def key_of(table: Table, row: Row) -> tuple[int, ...]:
     """What tells this row from all others of its partition."""
     return tuple(row[table.columns.index(column)] for column in table.key)
+
+
+def expired(table: Table, row: Row, now: datetime) -> bool:
+    """Whether the engine may have dropped this row already, or did not keep it at all, for its age. A day's margin."""
+    if table.kept_days is None:
+        return False
+    end = now - timedelta(days=table.kept_days - 1)
+    return bool(row[table.columns.index("kafka_time")] < end.timestamp() * 1000)

@@ -33,6 +33,11 @@ class Health:
         self.beats[name] = self.clock.monotonic()
         self.conditions.setdefault(name, lambda: self._silent(name, within))
 
+    def forget(self, name: str) -> None:
+        """Drop a condition or a loop that has ended as it should."""
+        self.conditions.pop(name, None)
+        self.beats.pop(name, None)
+
     def problems(self) -> dict[str, str]:
         """What stands against being ready, by condition."""
         found = {name: condition() for name, condition in self.conditions.items()}

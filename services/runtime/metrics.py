@@ -33,8 +33,7 @@ class Metric:
     start: tuple[str, ...] = field(default=())
 
 
-METRICS: dict[Name, Metric] = {
-    # watcher
+WATCHER: dict[Name, Metric] = {
     "watched_objects": Metric("gauge", "objects under watch, by kind", ("kind",)),
     "watched_kinds": Metric("gauge", "kinds under watch"),
     "open_drifts": Metric("gauge", "drifts that are open, by baseline", ("baseline",)),
@@ -51,7 +50,8 @@ METRICS: dict[Name, Metric] = {
     "dry_runs_total": Metric("counter", "server-side dry-runs", ("result",), ("ok", "refused", "forbidden", "failed")),
     "check_seconds": Metric("histogram", "seconds from an event to its verdict"),
     "publish_seconds": Metric("histogram", "seconds from a verdict to the broker's acknowledgement"),
-    # reconciler
+}
+RECONCILER: dict[Name, Metric] = {
     "partitions_owned": Metric("gauge", "partitions whose ledger this process holds"),
     "decisions_total": Metric("counter", "decisions made", ("verdict", "reason")),
     "actions_total": Metric("counter", "actions ended", ("outcome",), tuple(Outcome)),
@@ -60,7 +60,8 @@ METRICS: dict[Name, Metric] = {
     "transaction_seconds": Metric("histogram", "seconds of one transaction"),
     "action_seconds": Metric("histogram", "seconds of an action's phase", ("phase",)),
     "fences_total": Metric("counter", "times another owner took a partition over from here"),
-    # recorder
+}
+RECORDER: dict[Name, Metric] = {
     "rows_total": Metric("counter", "rows written", ("topic",)),
     "inserts_total": Metric("counter", "inserts acknowledged"),
     "insert_seconds": Metric("histogram", "seconds of one insert"),
@@ -68,10 +69,13 @@ METRICS: dict[Name, Metric] = {
     "repairs_total": Metric("counter", "rows put back by verification after a replay"),
     "record_lag": Metric("gauge", "records not yet in ClickHouse", ("topic",)),
     "buffered_rows": Metric("gauge", "rows read and not yet written"),
-    # everywhere
+}
+EVERYWHERE: dict[Name, Metric] = {
     "dead_letters_total": Metric("counter", "records that could not be read", ("topic",)),
     "loop_errors_total": Metric("counter", "failures of a service's loop that were tried again"),
 }
+BY_SERVICE = {"watcher": WATCHER, "reconciler": RECONCILER, "recorder": RECORDER}
+METRICS: dict[Name, Metric] = {**WATCHER, **RECONCILER, **RECORDER, **EVERYWHERE}
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -82,6 +86,8 @@ class Metrics:
         self.service = service
         self.registry = CollectorRegistry()
         self.made: dict[str, Counter | Gauge | Histogram] = {}
+        for name in (*BY_SERVICE.get(service, ()), *EVERYWHERE):
+            self._get(name)  # a counter that is absent until its first failure cannot be alerted on
 
     def inc(self, name: Name, amount: float = 1, **labels: str) -> None:
         """Count up."""

@@ -33,16 +33,17 @@ class Revert(Action):
     async def verify(self, stored: Object | None, context: Context, within: timedelta) -> Verdict:
         """Raises Unavailable where the API server is away when the time is over; before that it is waited for."""
         ends = context.clock.monotonic() + within.total_seconds()
-        verdict = await look(stored, context)
+        verdict, away = await look(stored, context), None
         for pause in pauses():
             if verdict.unmet is None or context.clock.monotonic() + pause > ends:
                 break
             await context.clock.sleep(pause)
             try:
-                verdict = await look(await context.hands.get(context.declared.key), context)
-            except Unavailable:
-                if context.clock.monotonic() + pause > ends:
-                    raise
+                verdict, away = await look(await context.hands.get(context.declared.key), context), None
+            except Unavailable as error:
+                away = error
+        if away:
+            raise away
         return verdict
 
     async def undo(self, plan: Plan, stored: Object, context: Context) -> str | None:

@@ -1,0 +1,37 @@
+"""List a kind in pages of 500, as client-go does, so that neither side holds everything at once."""
+
+from collections.abc import AsyncIterator
+
+from services.kube.discovery import Resource
+from services.kube.objects import Object
+from services.kube.session import Session
+
+PAGE = 500
+TIMEOUT_S = 60.0
+
+
+class Page(list[Object]):
+    """The items of one page; `version` is the list's resourceVersion."""
+
+    version = ""
+
+
+async def pages(session: Session, resource: Resource, namespace: str = "", size: int = PAGE) -> AsyncIterator[Page]:
+    """Every page, all in one where `size` is 0. Raises Gone where a continue token expired before the last one."""
+    token = ""
+    while True:
+        params = {"limit": str(size)} if size else {}
+        if token:
+            params["continue"] = token
+        answer = await session.request("GET", resource.path(namespace), params=params, timeout=TIMEOUT_S)
+        page = Page(answer.get("items") or ())
+        page.version = str(answer["metadata"]["resourceVersion"])
+        yield page
+        token = str(answer["metadata"].get("continue") or "")
+        if not token:
+            return
+
+
+def typed(obj: Object, resource: Resource) -> Object:
+    """Lists leave kind and apiVersion out of their items, so the resource says them."""
+    return obj if "kind" in obj else {"apiVersion": resource.api_version, "kind": resource.kind, **obj}

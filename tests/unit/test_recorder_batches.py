@@ -1,0 +1,43 @@
+"""When rows are inserted."""
+
+from services.recorder.batches import Batch, Limits, too_much
+from services.recorder.rows import Made
+from services.recorder.tables import EVENTS, AuditRow
+
+LIMITS = Limits(rows=10, bytes=1000, age=1.0, age_caught_up=0.2, in_memory_rows=20, in_memory_bytes=5000)
+ROW = Made(AuditRow(*["" for _ in AuditRow._fields]))  # type: ignore[arg-type]
+
+
+def batch(records: int, *, size: int = 1, caught_up: bool = False) -> Batch:
+    made = Batch(first=100, born=50.0, caught_up=caught_up)
+    for number in range(records):
+        made.add(100 + number, size, ROW)
+    return made
+
+
+def test_a_full_batch_is_due_at_once() -> None:
+    """Rows or bytes, whichever comes first."""
+    assert batch(10).due(50.0, LIMITS)
+    assert batch(2, size=500).due(50.0, LIMITS)
+    assert not batch(9).due(50.0, LIMITS)
+
+
+def test_age_counts_sooner_once_caught_up() -> None:
+    """Behind, batches grow for a second; caught up, history is there after a fifth of it."""
+    assert not batch(1).due(50.5, LIMITS)
+    assert batch(1).due(51.0, LIMITS)
+    assert batch(1, caught_up=True).due(50.2, LIMITS)
+
+
+def test_what_makes_no_rows_still_moves_the_span() -> None:
+    """A tombstone or a dead letter is passed like everything else."""
+    made = batch(3)
+    made.add(107, 0, None)
+    assert (made.span.first, made.span.last, made.records, len(made.rows[EVENTS])) == (100, 107, 4, 3)
+
+
+def test_memory_is_bounded() -> None:
+    """Reading stops at so many rows or bytes over all partitions."""
+    assert not too_much([batch(9), batch(9)], LIMITS)
+    assert too_much([batch(10), batch(10)], LIMITS)
+    assert too_much([batch(1, size=5000)], LIMITS)
