@@ -19,7 +19,7 @@ from services.recorder.proof import Proof, prove
 from services.recorder.queries import unfinished_actions
 from services.recorder.reader import open_reader
 from services.recorder.store import open_store
-from services.runtime.errors import SetpointError, Temporary
+from services.runtime.errors import SetpointError, Temporary, UsageError
 from services.runtime.kafka import KafkaError, admin, shared_partitions, started
 from services.runtime.settings import Settings, load_settings
 from services.runtime.topics import all_topics
@@ -56,7 +56,10 @@ def command(newest: int, output: str, **given: Any) -> int:
     Exit code 1 when something is wrong, 3 when a part does not answer.
     """
     settings = load_settings(**given)
-    checks = asyncio.run(_all(_with_running(settings), newest))
+    settings = _with_running(settings)
+    if not (settings.kafka or settings.context or settings.clickhouse):
+        raise UsageError("no part was named and no 'setpoint up' runs here", "Give --kafka, --context or --clickhouse")
+    checks = asyncio.run(_all(settings, newest))
     if output == "table":
         _show(Console(), checks)
     else:

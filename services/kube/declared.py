@@ -6,6 +6,7 @@ a process sees for itself that there is a new one.
 
 from collections.abc import Mapping
 from contextlib import suppress
+from threading import Lock
 
 from services.kube.baselines import Declared, DeclaredState
 from services.kube.cluster import Cluster
@@ -22,6 +23,7 @@ class DeclaredSource:
     def __init__(self, files: LastGood[DeclaredState]) -> None:
         self.files = files
         self.version = 0
+        self.reading = Lock()
         self.cached: tuple[int, Catalogue, Mapping[ObjectKey, Declared]] | None = None
 
     @property
@@ -30,9 +32,10 @@ class DeclaredSource:
         return self.files.problem
 
     def refresh(self) -> None:
-        """Read the files again if they have changed."""
-        if self.files.refresh():
-            self.version += 1
+        """Read the files again if they have changed. May be called from any thread."""
+        with self.reading:
+            if self.files.refresh():
+                self.version += 1
 
     def bound(self, cluster: Cluster) -> Mapping[ObjectKey, Declared]:
         """By object, namespaces filled in as the kinds' scopes say."""

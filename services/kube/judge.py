@@ -8,9 +8,10 @@ the local verdict stands and `engine_reason` says why. Called by the watcher, th
 from dataclasses import dataclass
 from typing import Literal
 
-from services.kube.additions import added_since, additions, without_defaults
+from services.kube.additions import additions, without_defaults
 from services.kube.baselines import Declared
 from services.kube.cluster import Cluster
+from services.kube.defaults import less_defaults
 from services.kube.diff import predicted_diff, subset_diff
 from services.kube.errors import ApiError, Forbidden, Invalid, Unavailable
 from services.kube.objects import Object
@@ -19,6 +20,7 @@ from services.kube.schema import SchemaNode
 
 Engine = Literal["dry-run", "local"]
 PROBE_SUFFIX = "-setpoint-probe"
+ALLOCATED = ("clusterIP", "clusterIPs", "healthCheckNodePort")
 LONGEST_NAME = 63  # of a Service, the strictest kind
 
 
@@ -52,7 +54,7 @@ async def judge(cluster: Cluster, declared: Declared, live: Object | None, *, dr
     if not differing and not added:
         return IN_SYNC
     if not dry_run:
-        return _finding([*differing, *added_since(live, added)], "not asked")
+        return _finding([*differing, *less_defaults(live, added)], "not asked")
     return await confirm(cluster, declared, live, schema, differing, added)
 
 
@@ -72,7 +74,8 @@ async def confirm(
         if added:
             added = without_defaults(added, await cluster.create(probe_of(declared), dry_run=True))
     except ApiError as error:
-        why, added = why or refusal(error), added_since(live, added)
+        refused = refusal(error)
+        why, added = why if fields else refused, less_defaults(live, added)
     known = {diff.path for diff in fields}
     return _finding([*fields, *(diff for diff in added if diff.path not in known)], why)
 
@@ -86,7 +89,19 @@ def probe_of(declared: Declared) -> Object:
     """The manifest under a name that nobody has: a dry-run create of it shows what defaults the server adds."""
     obj = declared.obj
     name = str(obj["metadata"]["name"])[: LONGEST_NAME - len(PROBE_SUFFIX)].rstrip(".-") + PROBE_SUFFIX
-    return {**obj, "metadata": {**obj["metadata"], "name": name}}
+    probe = {**obj, "metadata": {**obj["metadata"], "name": name}}
+    if obj.get("kind") == "Service" and isinstance(obj.get("spec"), dict):
+        probe["spec"] = _unallocated(obj["spec"])
+    return probe
+
+
+def _unallocated(spec: Object) -> Object:
+    """A Service's spec without the addresses and ports that only one Service may have."""
+    bare = {name: value for name, value in spec.items() if name not in ALLOCATED}
+    if isinstance(spec.get("ports"), list):
+        ports = [port for port in spec["ports"] if isinstance(port, dict)]
+        bare["ports"] = [{name: value for name, value in port.items() if name != "nodePort"} for port in ports]
+    return bare
 
 
 def appliable(declared: Declared) -> Object:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import ProducerFenced
+from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
 from schemas.topics import TopicName
@@ -18,6 +18,7 @@ from services.runtime.kafka import Outgoing, make_producer
 
 Offsets = dict[TopicPartition, int]
 CLOSE_S = 5.0
+OUTPUTS = (TopicName.DECISIONS, TopicName.ACTIONS, TopicName.LEDGER, TopicName.DEAD_LETTER)
 
 
 class Journal:
@@ -28,10 +29,14 @@ class Journal:
         self.group = group
 
     async def commit(self, records: Sequence[Outgoing], dead: Sequence[DeadLetter], offsets: Offsets) -> None:
-        """Write it all in one transaction. Raises KafkaError, ProducerFenced among them, with nothing readable then.
+        """Write it all in one transaction. Raises KafkaError, also ProducerFenced; its outcome is unknown then."""
+        try:
+            await self._commit(records, dead, offsets)
+        except (IllegalOperation, AssertionError) as error:  # the producer's background task was faster to fail
+            raise self._why_broken() from error
 
-        Nothing is awaited between the sends, so that the partitions join the transaction in one request.
-        """
+    async def _commit(self, records: Sequence[Outgoing], dead: Sequence[DeadLetter], offsets: Offsets) -> None:
+        """Nothing waits between the sends, so that the partitions join the transaction in one request."""
         await self.producer.begin_transaction()
         sent = [await self._put(entry.topic, entry.key, entry.value, HEADERS, entry.partition) for entry in records]
         for letter in dead:
@@ -54,6 +59,11 @@ class Journal:
         )
         future.add_done_callback(_looked_at)
         return future
+
+    def _why_broken(self) -> BaseException:
+        sender = self.producer._sender.sender_task
+        error = sender.exception() if sender and sender.done() and not sender.cancelled() else None
+        return error or KafkaError("the producer can write no more")
 
     async def close(self) -> None:
         """Let go of the connections, soon even where the broker is away and the last transaction hangs."""
@@ -80,6 +90,8 @@ async def open_journal(bootstrap: str, transactional_id: str, group: str) -> Jou
     journal = Journal(producer, group)
     try:
         await producer.start()
+        for topic in OUTPUTS:  # known now, so that no send has to ask first
+            await producer.partitions_for(topic)
     except BaseException:
         await journal.close()
         raise

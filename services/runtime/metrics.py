@@ -47,7 +47,7 @@ WATCHER: dict[Name, Metric] = {
     "relists_total": Metric("counter", "full lists of a kind"),
     "drift_events_total": Metric("counter", "drift events published", ("event",), ("detected", "updated", "cleared")),
     "changes_total": Metric("counter", "changes published", ("operation",), ("created", "updated", "deleted")),
-    "dry_runs_total": Metric("counter", "server-side dry-runs", ("result",), ("ok", "refused", "forbidden", "failed")),
+    "dry_runs_total": Metric("counter", "server-side dry-runs", ("result",), ("ok", "refused", "forbidden")),
     "check_seconds": Metric("histogram", "seconds from an event to its verdict"),
     "publish_seconds": Metric("histogram", "seconds from a verdict to the broker's acknowledgement"),
 }

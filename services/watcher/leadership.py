@@ -21,6 +21,7 @@ class Leadership(ConsumerRebalanceListener):
         self.consumer: AIOKafkaConsumer = make_consumer(bootstrap, client_id="setpoint-watcher", group=group)
         self.changed = asyncio.Event()
         self.leads = False
+        self.joined = False
 
     async def run(self) -> None:
         """Stay in the group until cancelled; the records themselves are not read here."""
@@ -28,7 +29,6 @@ class Leadership(ConsumerRebalanceListener):
         await self.consumer.start()
         try:
             while True:
-                self.consumer.pause(*self.consumer.assignment())
                 await self.consumer.getmany(timeout_ms=500)
         finally:
             self._set(False)
@@ -39,6 +39,8 @@ class Leadership(ConsumerRebalanceListener):
             self._set(False)
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        self.consumer.pause(*assigned)
+        self.joined = True
         self._set(self.partition in assigned)
 
     async def until(self, leads: bool) -> None:
@@ -46,6 +48,12 @@ class Leadership(ConsumerRebalanceListener):
         while self.leads is not leads:
             self.changed.clear()
             await self.changed.wait()
+
+    def problem(self) -> str | None:
+        """Why nobody knows yet whether this process stands by; None once it does."""
+        if not self.joined:
+            return "has not joined its consumer group yet"
+        return "takes over" if self.leads else None
 
     def _set(self, leads: bool) -> None:
         self.leads = leads

@@ -1,20 +1,14 @@
 """The life of a drift, as pure functions: detected, maybe updated, cleared. One life, one id, one correlation.
 
-The id is made from uid, resourceVersion and the declaration, so that a second watcher, or the same one after a crash,
-gives the same drift the same id and consumers see one.
+The id is made from uid, resourceVersion, the declaration and the object's drift before this one, so that a second
+watcher, or the same one after a crash, gives the same drift the same id and consumers see one; and a drift that comes
+back while the object has not changed (its baseline was edited there and back) is another one.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from schemas.events import (
-    ClearedReason,
-    DriftCleared,
-    DriftDetected,
-    Event,
-    make_event,
-    stable_id,
-)
+from schemas.events import ClearedReason, DriftCleared, DriftDetected, Event, make_event, stable_id
 from schemas.target import Target
 from services.kube.baselines import Declared
 from services.kube.describe import describe
@@ -29,7 +23,9 @@ SOURCE = "setpoint/watcher"
 class Observed:
     """What one verdict was made from. `version` is the resourceVersion, the last known one for a deleted object.
 
-    `writer` is who has written since the object was last seen, None where that is not known.
+    `writer` is who has written since the object was last seen, None where that is not known. `follows` is the id of
+    the object's last drift that has ended. `as_told` says that the object is as it was when last told, in sync: then
+    the declaration must have changed.
     """
 
     target: Target
@@ -40,6 +36,8 @@ class Observed:
     now: datetime
     mask_key: bytes
     writer: Owner | None = None
+    follows: str = ""
+    as_told: bool = False
 
 
 def advance(
@@ -95,8 +93,8 @@ def _described(open_drift: DriftDetected | None, seen: Observed) -> DriftDetecte
     finding, declared = seen.finding, seen.declared
     fields = tuple(describe(seen.live, declared.obj, finding.fields, seen.mask_key, seen.writer))
     uid = seen.target.uid or (open_drift.target.uid if open_drift else None)
-    identity = stable_id(seen.target.subject, uid, seen.version, declared.digest)
-    since = [field.since for field in fields if field.since]
+    identity = stable_id(seen.target.subject, uid, seen.version, declared.digest, seen.follows)
+    since = [field.since for field in fields if field.since and not seen.as_told]
     return DriftDetected(
         target=seen.target.model_copy(update={"uid": uid}),
         drift_id=open_drift.drift_id if open_drift else identity,

@@ -1,4 +1,4 @@
-"""What the watcher remembers of each declared object: its last published state, packed, and the drift that is open."""
+"""What the watcher remembers of each declared object: its last published state, packed, and its drifts."""
 
 from dataclasses import dataclass, field
 
@@ -20,10 +20,14 @@ class Remembered:
 
 @dataclass
 class Memory:
-    """Everything, by object. Only for declared objects, some 300 bytes each."""
+    """Everything, by object. Only for declared objects, some 300 bytes each.
+
+    `drifts` are the open ones, `ended` the ids of the last ones that are over.
+    """
 
     objects: dict[ObjectKey, Remembered] = field(default_factory=dict)
     drifts: dict[ObjectKey, DriftDetected] = field(default_factory=dict)
+    ended: dict[ObjectKey, str] = field(default_factory=dict)
     packers: dict[tuple[str, str], Packer] = field(default_factory=dict)
 
     def pack(self, key: ObjectKey, live: Object) -> bytes:
@@ -58,7 +62,9 @@ class Memory:
     def keep_drift(self, key: ObjectKey, drift: DriftDetected | None) -> None:
         """Remember the open drift, or that there is none."""
         if drift is None:
-            self.drifts.pop(key, None)
+            over = self.drifts.pop(key, None)
+            if over:
+                self.ended[key] = over.drift_id
         else:
             self.drifts[key] = drift
 

@@ -6,12 +6,16 @@ events. Baselines are read again when their files change, discovery and a full c
 
 import asyncio
 import random
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
 from services.kube.cluster import Cluster
 from services.kube.declared import DeclaredSource
 from services.kube.errors import ApiError
+from services.runtime.backoff import Backoff
 from services.runtime.clock import Clock
 from services.runtime.errors import Temporary
 from services.runtime.health import Health
@@ -23,11 +27,13 @@ from services.runtime.settings import Settings
 from services.runtime.tasks import background, run_until
 from services.watcher.kinds import Kinds
 from services.watcher.leadership import Leadership
-from services.watcher.restore import open_drifts
+from services.watcher.restore import read_told
 from services.watcher.watcher import WORKERS, Watcher
 
 REFRESH_S = 1.0
 REDISCOVER_S = 30.0
+STEADY_S = 60.0
+REDISCOVER_SOON_S = 3.0  # while a declared kind is not served
 
 
 async def run_watcher(
@@ -55,29 +61,40 @@ async def _lead(
     declared: DeclaredSource, clock: Clock, health: Health, metrics: Metrics, log: Log,
 ) -> None:  # fmt: skip
     """Work whenever this process leads; stand by otherwise, which is a fine state to be in."""
+    backoff, mask_key = Backoff(first=1.0), settings.key()
     while True:
-        health.require("watch", lambda: None)
+        for name in ("follow", "broker"):
+            health.forget(name)
+        health.require("watch", leadership.problem)
         await leadership.until(True)
         log.info("leads", cluster=cluster.name)
-        watcher = Watcher(cluster, producer, clock=clock, metrics=metrics, log=log, mask_key=settings.key())
+        began = clock.monotonic()
+        watcher = Watcher(cluster, producer, clock=clock, metrics=metrics, log=log, mask_key=mask_key)
         kinds = Kinds(cluster, watcher, clock=clock, metrics=metrics, log=log)
-        health.require("watch", kinds.problem)
         try:
-            watcher.memory.drifts = await open_drifts(str(settings.kafka), cluster.name, partitions, log)
-            workers = (watcher.work() for _ in range(WORKERS))
-            follow = _follow(settings, watcher, kinds, declared, clock, health, metrics)
-            async with background(follow, leadership.until(False), *workers) as tasks:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+            told = await read_told(str(settings.kafka), cluster.name, partitions, log)
+            watcher.memory.drifts, watcher.memory.ended = told.drifts, told.ended
+            await _work(watcher, kinds, leadership, _follow(settings, watcher, kinds, declared, clock, health, metrics))
+            log.info("no longer leads", cluster=cluster.name)
         except (Temporary, KafkaError, ApiError) as error:
+            if clock.monotonic() - began > STEADY_S:
+                backoff.reset()
             metrics.inc("loop_errors_total")
             log.warning("starts over", error=str(error))
-            await clock.sleep(1.0)
-        finally:
-            kinds.stop()
-            watcher.queue.close()
-        log.info("no longer leads", cluster=cluster.name)
+            await clock.sleep(backoff.next())
+
+
+async def _work(watcher: Watcher, kinds: Kinds, leadership: Leadership, follow: Coroutine[Any, Any, None]) -> None:
+    """Until leadership ends; what a part raises is raised."""
+    workers = (watcher.work() for _ in range(WORKERS))
+    try:
+        async with background(follow, leadership.until(False), *workers) as tasks:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+    finally:
+        await kinds.stop()
+        watcher.queue.close()
 
 
 async def _follow(
@@ -87,30 +104,31 @@ async def _follow(
     """Keep to the declared state as its files change, and compare everything anew from time to time."""
     resync = settings.resync.total_seconds()
     next_full = clock.monotonic() + resync * random.uniform(0.9, 1.1)
-    next_look = clock.monotonic() + REDISCOVER_S
+    looked = clock.monotonic()
     followed, changed = -1, True
+    baselines: set[str] = set()
+    health.require("broker", lambda: watcher.unsent)
     while True:
         health.beat("follow", within=60.0)
         if changed or followed != declared.version:
-            followed, changed = declared.version, False
+            followed = declared.version
             watcher.declare(declared.bound(kinds.cluster))
-            await kinds.follow(watcher.declared)
-        _gauges(watcher, metrics)
+            changed = not await kinds.follow(watcher.declared)
+            health.require("watch", kinds.problem)
+        baselines |= {found.baseline for found in watcher.declared.values()}
+        _gauges(watcher, baselines, metrics)
         await clock.sleep(REFRESH_S)
+        await asyncio.to_thread(declared.refresh)  # reading some thousand manifests takes seconds
         now = clock.monotonic()
-        declared.refresh()
-        if now >= next_look:
-            next_look = now + REDISCOVER_S
-            changed = await kinds.rediscover()
+        if now - looked >= (REDISCOVER_SOON_S if kinds.not_served else REDISCOVER_S):
+            looked, changed = now, changed or await kinds.rediscover()
         if now >= next_full:
             next_full = now + resync * random.uniform(0.9, 1.1)
-            await watcher.retell()
+            watcher.retell()
             kinds.relist()
 
 
-def _gauges(watcher: Watcher, metrics: Metrics) -> None:
-    counts: dict[str, int] = dict.fromkeys((found.baseline for found in watcher.declared.values()), 0)
-    for drift in watcher.memory.drifts.values():
-        counts[drift.baseline] = counts.get(drift.baseline, 0) + 1
-    for baseline, count in counts.items():
-        metrics.set("open_drifts", count, baseline=baseline)
+def _gauges(watcher: Watcher, baselines: set[str], metrics: Metrics) -> None:
+    counts = Counter(drift.baseline for drift in watcher.memory.drifts.values())
+    for baseline in baselines | counts.keys():
+        metrics.set("open_drifts", counts[baseline], baseline=baseline)

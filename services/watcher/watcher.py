@@ -49,6 +49,7 @@ class Watcher:
         self.queue: WorkQueue[ObjectKey] = WorkQueue()
         self.latest: dict[ObjectKey, tuple[Object | None, float]] = {}
         self.failures: dict[ObjectKey, Backoff] = {}
+        self.unsent: str | None = None  # why the broker did not take the last events
 
     def declare(self, declared: Mapping[ObjectKey, Declared]) -> None:
         """Take over a new declared state; drifts of what is no longer declared are closed."""
@@ -57,15 +58,11 @@ class Watcher:
             if key not in declared:
                 self.queue.add(key)
 
-    def interest(self, key: ObjectKey) -> bool:
-        """True for what a reflector should tell."""
-        return key in self.declared
-
     def sight(self, sighting: Sighting) -> None:
         """An object was seen, or seen to be gone. Never blocks, never raises."""
         key, obj = sighting.key, sighting.obj
         try:
-            if obj is not None and self._quiet(key, obj, first=sighting.source == "list"):
+            if obj is not None and self._quiet(key, obj, listed=sighting.source == "list"):
                 return
         except Exception as error:  # noqa: BLE001 - an odd object must not end the watch; the worker names the failure
             self.log.warning("an object could not be compared at once", object=str(key), error=repr(error))
@@ -75,7 +72,8 @@ class Watcher:
     def missing(self, keys: Iterable[ObjectKey]) -> None:
         """Declared objects that a complete list did not hold."""
         for key in keys:
-            if key not in self.memory.drifts:
+            drift = self.memory.drifts.get(key)
+            if drift is None or drift.state != "missing":
                 self.queue.add(key)
 
     async def work(self) -> None:
@@ -94,25 +92,31 @@ class Watcher:
                 self.queue.done(key)
 
     def _later(self, key: ObjectKey, error: Exception) -> None:
+        if isinstance(error, KafkaError):
+            self.unsent = f"the broker does not take events: {error}"
         wait = self.failures.setdefault(key, Backoff(first=0.2, most=30.0)).next()
         self.latest.pop(key, None)  # it is read again then: nothing is kept in memory while a part is away
         self.metrics.inc("loop_errors_total")
         self.log.info("will be judged again", object=str(key), error=str(error), wait_s=round(wait, 2))
         self.queue.add_after(key, wait)
 
-    def _quiet(self, key: ObjectKey, obj: Object, *, first: bool) -> bool:
-        """True where there is nothing to tell: the state is the one told last, or a first list finds it as declared."""
+    def _quiet(self, key: ObjectKey, obj: Object, *, listed: bool) -> bool:
+        """True where there is nothing to tell: the state is the one told last, or a list finds it as declared."""
         if metadata_of(obj).get("deletionTimestamp"):
             return True  # its end will be seen
-        packed = self.memory.pack(key, obj)
         known = self.memory.objects.get(key)
-        if known and known.packed == packed and not first:
-            known.version = int(obj["metadata"]["resourceVersion"])
+        if known and listed:
+            known.version = version_of(obj)  # a list is the truth, whatever was known
+        if key in self.latest or key in self.queue.working:
+            return False  # a worker may be about to tell another state than the one that is known
+        packed = self.memory.pack(key, obj)
+        if not listed:
+            if known is None or known.packed != packed:
+                return False
+            known.version = max(known.version, version_of(obj))
             return True
-        if key in self.queue.working or key in self.latest or key in self.memory.drifts or not first:
+        if key in self.memory.drifts or (known and known.packed != packed):
             return False
-        if known and known.packed != packed:
-            return False  # it changed while nobody watched: that is a change to tell
         differing, added = local_fields(self.declared[key], obj, self.cluster.schemas[self._schema_key(key)])
         if differing or added:
             return False
@@ -130,11 +134,20 @@ class Watcher:
             return
         if live is None:  # a delete is confirmed, and a retry looks anew
             live = await self.cluster.get(key, declared.version)
-        if live is not None and metadata_of(live).get("deletionTimestamp"):
+        if live is not None and (metadata_of(live).get("deletionTimestamp") or self._is_old(key, live)):
             return
         finding = await judge(self.cluster, declared, live)
+        if finding.engine == "dry-run" or finding.engine_reason:
+            why = finding.engine_reason
+            result = "forbidden" if why == "forbidden" else "refused" if why else "ok"
+            self.metrics.inc("dry_runs_total", result=result)
         self.metrics.observe("check_seconds", self.clock.monotonic() - since)
         await self._tell(key, declared, live, finding)
+
+    def _is_old(self, key: ObjectKey, live: Object) -> bool:
+        """True for a state from a watch that lags behind what a worker has read and told."""
+        known = self.memory.objects.get(key)
+        return known is not None and version_of(live) < known.version
 
     async def _tell(self, key: ObjectKey, declared: Declared, live: Object | None, finding: Finding) -> None:
         known = self.memory.objects.get(key)
@@ -143,13 +156,18 @@ class Watcher:
         now = self.clock.now()
         before = self.memory.drifts.get(key)
         writer = self.memory.writer(key, live)
-        seen = Observed(target, declared, live, finding, version, now, self.mask_key, writer if known else None)
-        drift, event = advance(before, seen)
-        records = [outgoing(TopicName.DRIFT, event, self.cluster.name)] if event else []
         packed = self.memory.pack(key, live) if live else b""
+        seen = Observed(
+            target, declared, live, finding, version, now, self.mask_key, writer if known else None,
+            follows=self.memory.ended.get(key, ""), as_told=known is not None and known.packed == packed,
+        )  # fmt: skip
+        drift, event = advance(before, seen)
+        if event is None and drift is not None and now - drift.detected_at > RETELL:
+            drift, event = again(drift, now)
+        records = [outgoing(TopicName.DRIFT, event, self.cluster.name)] if event else []
         records += self._change(key, target, live, packed, version, writer)
         started = self.clock.monotonic()
-        await send_all(self.producer, records)
+        await self._send(records)
         self.memory.keep_drift(key, drift)
         self.memory.keep(key, live, packed)
         if event:
@@ -161,13 +179,19 @@ class Watcher:
                 fields=[diff.path for diff in finding.fields],
             )  # fmt: skip
 
+    async def _send(self, records: list[Outgoing]) -> None:
+        if records:
+            await send_all(self.producer, records)
+            self.unsent = None
+
     def _change(
         self, key: ObjectKey, target: Target, live: Object | None, packed: bytes, version: str, writer: Owner | None
     ) -> list[Outgoing]:
         known = self.memory.objects.get(key)
         if (known is None and live is None) or (known and live and known.packed == packed):
             return []
-        if known is None and key not in self.memory.drifts:
+        drift = self.memory.drifts.get(key)
+        if known is None and (drift is None or drift.state != "missing"):
             return []  # first sight after a start: what it was before is not known
         after = self.memory.packers[key.group, key.kind].unpack(packed) if live else None
         event = change_event(target, self.memory.before(key), after, writer, version, self.clock.now())
@@ -178,21 +202,19 @@ class Watcher:
 
     async def _forget(self, key: ObjectKey) -> None:
         drift = self.memory.drifts.get(key)
-        if drift:
+        if drift is not None:
             event = cleared(drift, self.clock.now(), drift.resource_version, None, ClearedReason.NOT_DECLARED)
-            await send_all(self.producer, [outgoing(TopicName.DRIFT, event, self.cluster.name)])
+            await self._send([outgoing(TopicName.DRIFT, event, self.cluster.name)])
             self.metrics.inc("drift_events_total", event="cleared")
         self.memory.keep_drift(key, None)
         self.memory.objects.pop(key, None)
 
-    async def retell(self) -> None:
-        """Say the drifts again that were last said more than a day ago."""
+    def retell(self) -> None:
+        """Let the drifts be judged and said again that were last said more than a day ago."""
         now = self.clock.now()
-        for key, drift in list(self.memory.drifts.items()):
+        for key, drift in self.memory.drifts.items():
             if now - drift.detected_at > RETELL:
-                fresh, event = again(drift, now)
-                await send_all(self.producer, [outgoing(TopicName.DRIFT, event, self.cluster.name)])
-                self.memory.keep_drift(key, fresh)
+                self.queue.add(key)
 
     def target(self, key: ObjectKey, live: Object | None) -> Target:
         """The event's target; the uid of a deleted object is the one it had."""
@@ -206,3 +228,8 @@ class Watcher:
         self.metrics.inc(
             "drift_events_total", event="cleared" if after is None else "updated" if before else "detected"
         )
+
+
+def version_of(live: Object) -> int:
+    """The resourceVersion, which grows with every write (KEP-5504 promises that it can be compared)."""
+    return int(live["metadata"]["resourceVersion"])

@@ -219,7 +219,10 @@ async def test_an_action_under_way_at_a_crash_is_finished_once(own_broker: Local
     await asyncio.wait_for(written.wait(), 20)
     task.cancel()  # no goodbye: what it had is what the broker has
     await asyncio.gather(task, return_exceptions=True)
-    assert [type(event.data) for event in await run.events(TopicName.ACTIONS)] == [ActionStarted]
+    async with asyncio.timeout(10):  # the broker writes a transaction's markers after it has answered
+        while not (actions := await run.events(TopicName.ACTIONS)):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert [type(event.data) for event in actions] == [ActionStarted]
 
     del run.hands.before["judge"]
     async with run.running():
@@ -238,13 +241,15 @@ async def test_a_zombie_writes_nothing(own_broker: LocalBroker) -> None:
     async with run.running():
         group = "setpoint-reconciler"
         rival = await open_journal(own_broker.bootstrap, f"{group}-{run.partition}", group)
-        run.hands.put(target, 5)
-        await run.tell(drift(target, version=run.hands.version))
-        await until(lambda: run.metrics_of("setpoint_fences_total") >= 1)
-        (finished,) = await run.finished(1)  # it comes back after a while, and then the rival is the zombie
-        with pytest.raises(KafkaError):
-            await rival.commit([], [], {TopicPartition(TopicName.DRIFT, run.partition): 0})
-        await rival.close()
+        try:
+            run.hands.put(target, 5)
+            await run.tell(drift(target, version=run.hands.version))
+            await until(lambda: run.metrics_of("setpoint_fences_total") >= 1)
+            (finished,) = await run.finished(1)  # it comes back after a while, and then the rival is the zombie
+            with pytest.raises(KafkaError):
+                await rival.commit([], [], {TopicPartition(TopicName.DRIFT, run.partition): 0})
+        finally:
+            await rival.close()
     assert finished.data.outcome is Outcome.SUCCEEDED
     assert len(await run.events(TopicName.DECISIONS)) == 1
 
