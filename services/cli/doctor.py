@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -79,7 +80,7 @@ def _given(settings: Settings, running: Running) -> dict[str, Any]:
         "kafka": settings.kafka or running.kafka,
         "clickhouse": settings.clickhouse or running.clickhouse,
         "context": settings.context or running.context,
-        "kubeconfig": settings.kubeconfig or running.kubeconfig,
+        "kubeconfig": settings.kubeconfig or (Path(running.kubeconfig) if running.kubeconfig else None),
         "cluster": settings.cluster or running.cluster,
     }
 

@@ -6,7 +6,7 @@ decision, so that no drift stays open without a reason.
 
 from datetime import datetime, timedelta
 
-from schemas.events import ActionFinished, Mode, Outcome, Reason, Verdict, stable_id
+from schemas.events import ActionFinished, DriftDetected, Mode, Outcome, Reason, Verdict, stable_id
 from schemas.ledger import Attempt, Hold, InFlight, Said, TargetState
 from services.reconciler.decide import Answer, evaluate, tell
 from services.reconciler.guards.fight import corrected
@@ -44,7 +44,7 @@ def ended(state: TargetState, result: Result, world: World) -> Step:
 def _and_then(state: TargetState, flight: InFlight, result: Result, world: World, finished: Fact) -> Step:
     if state.drift is None:
         return Step(state.model_copy(update={"idle_since": world.now, "hold": None, "retry_at": None}), (finished,))
-    if result.outcome is Outcome.SUCCEEDED and _version(state) <= result.resource_version:
+    if result.outcome is Outcome.SUCCEEDED and _covers(result, flight, state.drift):
         said = Said(policy=flight.policy, verdict=Verdict.ACT, reason=Reason.POLICY)
         return Step(state.model_copy(update={"retry_at": world.now + SETTLE, "said": said}), (finished,))
     following = evaluate(state, world, finished.id)
@@ -122,6 +122,9 @@ def _planned(state: TargetState, flight: InFlight, result: Result, world: World)
     return evaluate(held, world)
 
 
-def _version(state: TargetState) -> int:
-    text = state.drift.resource_version if state.drift else ""
-    return int(text) if text.isdigit() else 0
+def _covers(result: Result, flight: InFlight, drift: DriftDetected) -> bool:
+    """Whether what was verified is newer than the drift. A deletion has the version of the object that it deleted."""
+    if drift.state == "missing" and drift.drift_id != flight.drift_id:
+        return False
+    version = drift.resource_version
+    return not version.isdigit() or int(version) <= result.resource_version

@@ -8,7 +8,7 @@ from typing import Protocol
 from services.kube.baselines import Declared
 from services.kube.cluster import Cluster
 from services.kube.judge import Finding, judge
-from services.kube.objects import Object, ObjectKey
+from services.kube.objects import Object
 from services.kube.revert import put_back, put_forward
 
 
@@ -19,8 +19,8 @@ class Hands(Protocol):
     def name(self) -> str:
         """The cluster's name, as targets carry it."""
 
-    async def get(self, key: ObjectKey) -> Object | None:
-        """The live object, None where there is none."""
+    async def get(self, declared: Declared) -> Object | None:
+        """The live object in the declared version, None where there is none."""
 
     async def judge(self, declared: Declared, live: Object | None) -> Finding:
         """Whether the live object is at its declared state."""
@@ -42,8 +42,8 @@ class KubeHands:
     def name(self) -> str:
         return self.cluster.name
 
-    async def get(self, key: ObjectKey) -> Object | None:
-        return await self.cluster.get(key)
+    async def get(self, declared: Declared) -> Object | None:
+        return await self.cluster.get(declared.key, declared.version)
 
     async def judge(self, declared: Declared, live: Object | None) -> Finding:
         return await judge(self.cluster, declared, live)

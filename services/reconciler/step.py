@@ -6,7 +6,7 @@ row has heard of already; after ten minutes that no longer counts, since a clust
 
 from datetime import datetime, timedelta
 
-from schemas.events import Reason, Verdict
+from schemas.events import DriftDetected, Reason, Verdict
 from schemas.ledger import TargetState
 from services.reconciler.decide import evaluate
 from services.reconciler.ended import ended
@@ -33,7 +33,7 @@ def step(state: TargetState, given: Input, world: World) -> Step:
 
 def detected(state: TargetState, given: Detected, world: World) -> Step:
     """A drift has begun, or an open one looks otherwise now."""
-    if _known(state, given) or _stale(state, given.data.resource_version, world.now):
+    if _known(state, given) or _late(state, given.data, world.now):
         return Step(state)
     state = _heard(state, given.data.resource_version, world.now)
     if given.digest and state.digest != given.digest:
@@ -112,6 +112,11 @@ def _known(state: TargetState, given: Detected) -> bool:
     if state.drift is None or state.drift.drift_id != data.drift_id:
         return False
     return data.update <= state.drift.update and _number(data.resource_version) <= state.seen_version
+
+
+def _late(state: TargetState, data: DriftDetected, now: datetime) -> bool:
+    """Whether an object was seen that the row has heard newer things of. A deletion has no version of its own."""
+    return data.state != "missing" and _stale(state, data.resource_version, now)
 
 
 def _stale(state: TargetState, version: str, now: datetime) -> bool:

@@ -19,7 +19,8 @@ CHUNK = 50_000
 
 
 class Proof(NamedTuple):
-    """One partition. `records` were read from the topic; `missing` and `doubled` are counts of offsets."""
+    """One partition. `records` were read from the topic; `missing` and `doubled` are counts of offsets, `lag` of
+    records that are not recorded yet."""
 
     topic: str
     partition: int
@@ -47,9 +48,10 @@ async def prove(bootstrap: str, reader: Reader, group: str, newest: int) -> list
         for partition in partitions:
             passed = max(committed[partition].offset if partition in committed else 0, begins[partition])
             begin = max(begins[partition], passed - newest)
-            expected = await _offsets(consumer, partition, begin, passed) - dead.get(partition, set())
+            found_now = await _offsets(consumer, partition, begin, ends[partition])
+            expected = {offset for offset in found_now if offset < passed} - dead.get(partition, set())
             rows = await _rows(reader, broker, partition, begin, passed)
-            proofs.append(_proof(partition, expected, rows, ends[partition] - passed))
+            proofs.append(_proof(partition, expected, rows, sum(offset >= passed for offset in found_now)))
         return proofs
 
 

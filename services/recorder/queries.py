@@ -42,7 +42,9 @@ def timeline(target: TargetPattern, since: datetime, limit: int) -> Query:
     return Query(
         f"SELECT * FROM (SELECT {columns}, topic, kafka_offset FROM events WHERE {' AND '.join(conditions)} "
         "ORDER BY event_time DESC, topic DESC, kafka_offset DESC LIMIT {limit:UInt32}) "
-        "ORDER BY event_time, topic, kafka_offset",
+        # Written in one transaction, a decision and its action carry one time: the cause goes first.
+        "ORDER BY event_time, indexOf(['setpoint-actions', 'setpoint-decisions', 'setpoint-changes'], topic) DESC, "
+        "kafka_offset",
         parameters,
     )
 

@@ -24,7 +24,7 @@ class Revert(Action):
     needs = (Rule("*", "*", ("get", "create", "patch", "update", "delete")),)
 
     async def plan(self, context: Context) -> Plan:
-        live = await context.hands.get(context.declared.key)
+        live = await context.hands.get(context.declared)
         return Plan(live, await context.hands.judge(context.declared, live))
 
     async def apply(self, plan: Plan, context: Context) -> Object:
@@ -39,7 +39,7 @@ class Revert(Action):
                 break
             await context.clock.sleep(pause)
             try:
-                verdict, away = await look(await context.hands.get(context.declared.key), context), None
+                verdict, away = await look(await context.hands.get(context.declared), context), None
             except Unavailable as error:
                 away = error
         if away:
@@ -49,7 +49,7 @@ class Revert(Action):
     async def undo(self, plan: Plan, stored: Object, context: Context) -> str | None:
         """Raises Conflict where others keep writing."""
         for left in reversed(range(UNDO_TRIES)):
-            now = await context.hands.get(context.declared.key)
+            now = await context.hands.get(context.declared)
             if now is None or metadata_of(now).get("uid") != metadata_of(stored).get("uid"):
                 return "somebody has deleted or replaced it since"
             if (await context.hands.judge(context.declared, now)).state is not None:
