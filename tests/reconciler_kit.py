@@ -119,9 +119,9 @@ class FakeHands:
         }  # fmt: skip
         return self.objects[key]
 
-    async def get(self, key: ObjectKey) -> Object | None:
+    async def get(self, declared: Declared) -> Object | None:
         await self._call("get")
-        return self.objects.get(key)
+        return self.objects.get(declared.key)
 
     async def judge(self, declared: Declared, live: Object | None) -> Finding:
         await self._call("judge")

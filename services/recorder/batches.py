@@ -11,6 +11,8 @@ from services.recorder.intents import Span
 from services.recorder.rows import Made
 from services.recorder.tables import EVENTS, METRICS, Row, Table
 
+Rows = dict[Table, list[Row]]
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -24,17 +26,19 @@ class Limits:
     in_memory_bytes: int = 64 * 1024 * 1024
 
 
+def _no_rows() -> Rows:
+    return {EVENTS: [], METRICS: []}
+
+
 @dataclass
-class Batch:
-    """Consecutive records of one partition. `span` also covers what made no row (tombstones, dead letters)."""
+class Portion:
+    """Consecutive records of one partition. The span also covers what made no row (tombstones, dead letters)."""
 
     first: int
-    born: float
-    last: int = -1
-    bytes: int = 0
+    last: int
     records: int = 0
-    caught_up: bool = False
-    rows: dict[Table, list[Row]] = field(default_factory=lambda: {EVENTS: [], METRICS: []})
+    bytes: int = 0
+    rows: Rows = field(default_factory=_no_rows)
 
     @property
     def span(self) -> Span:
@@ -45,18 +49,36 @@ class Batch:
         """Rows of all tables."""
         return sum(len(rows) for rows in self.rows.values())
 
-    def add(self, offset: int, size: int, made: Made | None) -> None:
-        """Take a record; None for one that has no rows. `size` is its bytes on the broker."""
-        self.last = offset
-        self.bytes += size
+    def add(self, size: int, made: Made | None) -> None:
+        """Count a record of so many bytes; None when it makes no rows."""
         self.records += 1
+        self.bytes += size
         if made is not None:
             self.rows[EVENTS].append(made.event)
-            self.rows[METRICS].extend(made.samples)
+            if made.samples:
+                self.rows[METRICS].extend(made.samples)
+
+    def append(self, other: "Portion") -> None:
+        """Put the next records behind these."""
+        self.last = other.last
+        self.records += other.records
+        self.bytes += other.bytes
+        for table, rows in other.rows.items():
+            self.rows[table].extend(rows)
+
+
+@dataclass
+class Batch:
+    """A portion that waits since `born`, on a monotonic clock."""
+
+    portion: Portion
+    born: float
+    caught_up: bool = False
 
     def full(self, limits: Limits) -> bool:
         """Large enough for an insert of its own."""
-        return max(self.records, self.row_count) >= limits.rows or self.bytes >= limits.bytes
+        size = max(self.portion.records, self.portion.row_count)
+        return size >= limits.rows or self.portion.bytes >= limits.bytes
 
     def due_at(self, limits: Limits) -> float:
         """When its age makes it due, on the clock of `born`."""
@@ -71,10 +93,10 @@ class Batch:
         return now >= (self.born + self.due_at(limits)) / 2
 
 
-def too_much(batches: Iterable[Batch], limits: Limits) -> bool:
+def too_much(portions: Iterable[Portion], limits: Limits) -> bool:
     """True when no more may be read before something was inserted."""
     rows = size = 0
-    for batch in batches:
-        rows += max(batch.records, batch.row_count)
-        size += batch.bytes
+    for portion in portions:
+        rows += max(portion.records, portion.row_count)
+        size += portion.bytes
     return rows >= limits.in_memory_rows or size >= limits.in_memory_bytes

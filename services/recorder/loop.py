@@ -87,11 +87,9 @@ class Loop(ConsumerRebalanceListener):
             self.parts.log.info("recording", partitions=len(session.partitions))
 
     async def _take(self, session: Session, partition: TopicPartition, records: list[Any]) -> None:
-        place = session.place(partition)
-        for record in records:
-            session.add(partition, record.offset, *await self.reading.read(place, record))
+        portion = await self.reading.read(session.place(partition), records)
         end = self.parts.consumer.last_stable_offset(partition) or 0
-        session.added(partition, max(0, end - 1 - records[-1].offset))
+        session.add(partition, portion, behind=max(0, end - 1 - portion.last))
         self.parts.metrics.set("record_lag", session.lag(partition.topic), topic=partition.topic)
 
     def _writer_ended(self, session: Session, writer: "asyncio.Task[None]") -> None:

@@ -1,11 +1,14 @@
-"""From a record on the broker to its rows, or to the dead letters."""
+"""From records on the broker to rows, or to the dead letters."""
+
+from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
 
+from services.recorder.batches import Portion
 from services.recorder.deadletters import DlqCount, bury
 from services.recorder.intents import Place
-from services.recorder.rows import Made, rows_of
+from services.recorder.rows import rows_of
 from services.recorder.values import Unreadable
 from services.runtime.logging import Log
 from services.runtime.metrics import Metrics
@@ -20,24 +23,35 @@ class Reading:
         self.metrics = metrics
         self.log = log
 
-    async def read(self, place: Place, record: "ConsumerRecord[bytes, bytes]") -> tuple[int, Made | None]:
-        """The record's size and its rows; None for a tombstone, and for an unreadable one, which is buried first.
+    async def read(self, place: Place, records: "Sequence[ConsumerRecord[bytes, bytes]]") -> Portion:
+        """The records of one poll of one partition, at least one. Tombstones make no rows, nor do unreadable records,
+        which are buried first.
 
-        Raises Permanent once too many are unreadable: this one is not passed then.
+        Raises Permanent once too many are unreadable: nothing of this portion is passed then.
         """
-        if record.value is None:
-            return 0, None
-        try:
-            made = rows_of(place, record)
-        except Unreadable as error:
-            await self._bury(record, str(error))
-            return len(record.value), None
-        self.count.good()
-        return len(record.value), made
+        portion = Portion(first=records[0].offset, last=records[-1].offset)
+        for record in records:
+            if record.value is None:
+                portion.add(0, None)
+                continue
+            try:
+                made = rows_of(place, record)
+            except Unreadable as error:
+                await self._bury(record, str(error))
+                portion.add(len(record.value), None)
+            else:
+                self.count.good()
+                portion.add(len(record.value), made)
+        return portion
 
     async def _bury(self, record: "ConsumerRecord[bytes, bytes]", error: str) -> None:
         self.count.bad(f"{record.topic}:{record.partition}:{record.offset} {error}")
         await bury(self.producer, record, error)
         self.metrics.inc("dead_letters_total", topic=record.topic)
-        self.log.warning("unreadable record put to the dead letters", topic=record.topic, partition=record.partition,
-                         offset=record.offset, error=error)  # fmt: skip
+        self.log.warning(
+            "unreadable record put to the dead letters",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            error=error,
+        )

@@ -5,7 +5,7 @@ The group's commits are read after the assignment, so no older owner can write a
 
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from services.recorder.batches import Batch
+from services.recorder.batches import Portion
 from services.recorder.intents import Span
 from services.recorder.opening import NO_OFFSET, Held, Opening, plan
 from services.recorder.parts import Parts
@@ -40,17 +40,17 @@ async def open_partitions(session: Session, reading: Reading) -> None:
 async def _replay(session: Session, reading: Reading, partition: TopicPartition, span: Span, begin: int) -> None:
     """Form the announced span again, record for record, and leave exactly its rows in the engine."""
     parts = session.parts
-    batch = Batch(first=span.first, born=parts.clock.monotonic(), last=span.last)
+    portion = Portion(first=span.first, last=span.first - 1)
     parts.consumer.seek(partition, max(span.first, begin))
     while await parts.consumer.position(partition) <= span.last:
         parts.health.beat("loop", within=60)
         polled = await parts.consumer.getmany(partition, timeout_ms=POLL_MS)
         _check(session)
-        for record in polled.get(partition, []):
-            if record.offset in span:
-                batch.add(record.offset, *await reading.read(session.place(partition), record))
-    batch.last = span.last
-    await session.insist(partition, batch)
+        announced = [record for record in polled.get(partition, []) if record.offset in span]
+        if announced:
+            portion.append(await reading.read(session.place(partition), announced))
+    portion.last = span.last
+    await session.insist(partition, portion)
     _check(session)
     await session.commit({partition: OffsetAndMetadata(span.last + 1, "")})
     parts.metrics.inc("replays_total")

@@ -14,11 +14,10 @@ from collections.abc import Iterable, Mapping
 
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from services.recorder.batches import Batch, Limits, too_much
+from services.recorder.batches import Batch, Limits, Portion, too_much
 from services.recorder.intents import Place, encode
 from services.recorder.keep import insert_rows, keep
 from services.recorder.parts import Parts
-from services.recorder.rows import Made
 from services.runtime.backoff import Backoff
 from services.runtime.errors import Temporary
 
@@ -39,7 +38,7 @@ class Session:
         self.closed = False
         self.draining = False
         self.waiting: dict[TopicPartition, Batch] = {}
-        self.writing: dict[TopicPartition, Batch] = {}
+        self.writing: dict[TopicPartition, Portion] = {}
         self.behind: dict[TopicPartition, int] = {}
         self.news = asyncio.Event()
         self.room = asyncio.Event()
@@ -54,19 +53,16 @@ class Session:
         self.opened = True
         self.writer = asyncio.create_task(self._write(), name="recorder-writer")
 
-    def add(self, partition: TopicPartition, offset: int, size: int, made: Made | None) -> None:
-        """Take one record; None when it makes no rows."""
+    def add(self, partition: TopicPartition, portion: Portion, behind: int) -> None:
+        """Take a poll's records of one partition; `behind` more are on the broker."""
+        self.behind[partition] = behind
         batch = self.waiting.get(partition)
         if batch is None:
-            batch = self.waiting[partition] = Batch(first=offset, born=self.parts.clock.monotonic())
-        batch.add(offset, size, made)
-
-    def added(self, partition: TopicPartition, behind: int) -> None:
-        """A poll's records of this partition are all in; `behind` more are on the broker."""
-        self.behind[partition] = behind
-        if partition in self.waiting:
-            self.waiting[partition].caught_up = behind <= BEHIND
-            self.news.set()
+            batch = self.waiting[partition] = Batch(portion, born=self.parts.clock.monotonic())
+        else:
+            batch.portion.append(portion)
+        batch.caught_up = behind <= BEHIND
+        self.news.set()
 
     def lag(self, topic: str) -> int:
         """Records of a topic's own partitions that were not read yet, as of the last poll."""
@@ -75,11 +71,14 @@ class Session:
     def full(self) -> bool:
         """True when reading must wait for the writer; `room` is set once it has written something."""
         self.room.clear()
-        return too_much([*self.waiting.values(), *self.writing.values()], self.limits)
+        return too_much(self._portions(), self.limits)
 
     def buffered(self) -> int:
         """Records read and not yet passed."""
-        return sum(batch.records for batch in (*self.waiting.values(), *self.writing.values()))
+        return sum(portion.records for portion in self._portions())
+
+    def _portions(self) -> list[Portion]:
+        return [*(batch.portion for batch in self.waiting.values()), *self.writing.values()]
 
     async def close(self, grace: float, *, drain: bool = False) -> None:
         """End the writer: let it finish what it inserts (with `drain`, everything it has), at most `grace` seconds.
@@ -113,20 +112,20 @@ class Session:
                 return
             else:
                 await self._wait()
-            for partition, batch in due.items():
-                await self._insert(partition, batch)
-                passed[partition] = OffsetAndMetadata(batch.last + 1, "")
+            for partition, portion in due.items():
+                await self._insert(partition, portion)
+                passed[partition] = OffsetAndMetadata(portion.last + 1, "")
                 del self.writing[partition]
                 self.room.set()
 
-    def _take(self) -> dict[TopicPartition, Batch]:
+    def _take(self) -> dict[TopicPartition, Portion]:
         if self.closed and not self.draining:
             return {}
         now = self.parts.clock.monotonic()
         if not self.draining and not any(batch.due(now, self.limits) for batch in self.waiting.values()):
             return {}
         due = {
-            partition: batch
+            partition: batch.portion
             for partition, batch in self.waiting.items()
             if self.draining or batch.due(now, self.limits) or batch.soon(now, self.limits)
         }
@@ -145,26 +144,26 @@ class Session:
         except TimeoutError:
             return
 
-    async def _insert(self, partition: TopicPartition, batch: Batch) -> None:
+    async def _insert(self, partition: TopicPartition, portion: Portion) -> None:
         """Insert, again and again while ClickHouse is away; after a failure believe nothing and check."""
-        if not batch.row_count:
+        if not portion.row_count:
             return
         parts, started = self.parts, self.parts.clock.monotonic()
         try:
-            await insert_rows(parts.store, self.place(partition), batch.span, batch.rows)
+            await insert_rows(parts.store, self.place(partition), portion.span, portion.rows)
         except Temporary as error:
-            await self.insist(partition, batch, error)
-        parts.wrote(partition.topic, batch.row_count, parts.clock.monotonic() - started)
+            await self.insist(partition, portion, error)
+        parts.wrote(partition.topic, portion.row_count, parts.clock.monotonic() - started)
 
-    async def insist(self, partition: TopicPartition, batch: Batch, error: Temporary | None = None) -> None:
-        """Leave exactly this batch's rows in the engine, however long it takes. `error` is what went wrong before."""
+    async def insist(self, partition: TopicPartition, portion: Portion, error: Temporary | None = None) -> None:
+        """Leave exactly this portion's rows in the engine, however long it takes. `error` is what went wrong before."""
         parts, backoff = self.parts, Backoff(first=0.2, most=10.0)
         while True:
             if error is not None:
                 parts.failed(error)
                 await parts.clock.sleep(backoff.next())
             try:
-                repaired = await keep(parts.store, self.place(partition), batch.span, batch.rows, parts.clock)
+                repaired = await keep(parts.store, self.place(partition), portion.span, portion.rows, parts.clock)
             except Temporary as another:
                 error = another
                 continue
@@ -172,10 +171,10 @@ class Session:
             return
 
 
-def intents(due: Mapping[TopicPartition, Batch]) -> Commits:
-    """The commits that announce these inserts. A batch without rows needs none: it is passed right away."""
+def intents(due: Mapping[TopicPartition, Portion]) -> Commits:
+    """The commits that announce these inserts. A portion without rows needs none: it is passed right away."""
     return {
-        partition: OffsetAndMetadata(batch.first, encode(batch.span))
-        for partition, batch in due.items()
-        if batch.row_count
+        partition: OffsetAndMetadata(portion.first, encode(portion.span))
+        for partition, portion in due.items()
+        if portion.row_count
     }

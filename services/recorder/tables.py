@@ -1,7 +1,6 @@
 """The two tables that the recorder writes, as typed rows. The engine's side of the same is `migrations/*.sql`.
 
-Times are integers in the column's own unit: microseconds for DateTime64(6), milliseconds for DateTime64(3). 0 stands
-for "no such time"; the views turn it into NULL.
+Times are integers in the column's own unit: microseconds for DateTime64(6), milliseconds for DateTime64(3).
 """
 
 from collections.abc import Sequence
@@ -15,43 +14,8 @@ MILLIS = "DateTime64(3, 'UTC')"
 
 
 class AuditRow(NamedTuple):
-    """One record of any topic: the original bytes, and the parts that queries need as columns of their own."""
+    """One record of any topic. The engine takes all other columns of `events` from the payload."""
 
-    event_time: int
-    event_id: str
-    event_type: str
-    source: str
-    subject: str
-    cluster: str
-    api_group: str
-    kind: str
-    namespace: str
-    name: str
-    correlation_id: str
-    causation_id: str
-    drift_id: str
-    decision_id: str
-    action_id: str
-    trigger_id: str
-    baseline: str
-    policy: str
-    mode: str
-    verdict: str
-    reason: str
-    outcome: str
-    state: str
-    engine: str
-    manager: str
-    managers: list[str]
-    paths: list[str]
-    message: str
-    sequence: int
-    onset: int
-    started_at: int
-    plan_ms: float
-    apply_ms: float
-    verify_ms: float
-    resumed: int
     payload: bytes
     broker: str
     topic: str
@@ -89,26 +53,11 @@ class Table:
 
 
 AUDIT_TYPES: dict[str, str] = {
-    "event_time": MICROS,
-    "onset": MICROS,
-    "started_at": MICROS,
-    "kafka_time": MILLIS,
-    "managers": f"Array({LOW})",
-    "paths": "Array(String)",
-    "sequence": "UInt32",
-    "plan_ms": "Float32",
-    "apply_ms": "Float32",
-    "verify_ms": "Float32",
-    "resumed": "UInt8",
+    "payload": "String",
     "kafka_partition": "UInt16",
     "kafka_offset": "UInt64",
-} | dict.fromkeys(
-    (
-        "event_id", "subject", "name", "correlation_id", "causation_id", "drift_id", "decision_id", "action_id",
-        "trigger_id", "message", "payload",
-    ),
-    "String",
-)  # fmt: skip
+    "kafka_time": MILLIS,
+}
 SAMPLE_TYPES: dict[str, str] = {
     "time": MICROS,
     "value": "Float64",

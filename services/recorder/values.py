@@ -1,4 +1,4 @@
-"""Read single values out of decoded JSON, strictly enough that the engine takes every row that was made from them.
+"""Read single values out of decoded JSON, strictly: what is no event is found here, record by record.
 
 One value of a wrong type would make the insert of a whole batch fail for ever; here it makes one record unreadable.
 """
@@ -9,7 +9,6 @@ from typing import Any
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 LAST_YEAR = 2261  # DateTime64(6) ends in 2299, int64 nanoseconds in 2262
-UINT32 = 2**32
 
 
 class Unreadable(ValueError):
@@ -34,14 +33,6 @@ def needed_text(data: dict[str, Any], key: str) -> str:
     return value
 
 
-def texts(data: dict[str, Any], key: str) -> list[str]:
-    """A list of strings, empty when it is absent or null."""
-    value = data.get(key) or []
-    if type(value) is not list or not all(type(part) is str for part in value):
-        raise Unreadable(f"'{key}' is not a list of strings")
-    return value
-
-
 def mapping(data: dict[str, Any], key: str) -> dict[str, Any]:
     """An object, empty when it is absent or null."""
     value = data.get(key)
@@ -58,24 +49,6 @@ def mappings(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
     if type(value) is not list or not all(type(part) is dict for part in value):
         raise Unreadable(f"'{key}' is not a list of objects")
     return value
-
-
-def count(data: dict[str, Any], key: str) -> int:
-    """A number from 0 to 2³²-1, 0 when it is absent or null."""
-    value = data.get(key)
-    if value is None:
-        return 0
-    if type(value) is not int or not 0 <= value < UINT32:
-        raise Unreadable(f"'{key}' is not a count")
-    return value
-
-
-def flag(data: dict[str, Any], key: str) -> int:
-    """A boolean as 0 or 1, 0 when it is absent or null."""
-    value = data.get(key)
-    if value not in (None, True, False):
-        raise Unreadable(f"'{key}' is not a boolean")
-    return int(bool(value))
 
 
 def number(data: dict[str, Any], key: str, absent: float = 0.0) -> float:

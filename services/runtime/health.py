@@ -6,6 +6,7 @@ missing. `/ready` is 200 with all fine, else 503 with the lines.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from aiohttp import web
 
@@ -56,8 +57,8 @@ async def serve_health(health: Health, metrics: Metrics, host: str, port: int | 
         return
     app = web.Application()
     app.router.add_get("/live", _live)
-    app.router.add_get("/ready", lambda _: _ready(health))
-    app.router.add_get("/metrics", lambda _: _metrics(metrics))
+    app.router.add_get("/ready", partial(_ready, health))
+    app.router.add_get("/metrics", partial(_metrics, metrics))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
@@ -72,11 +73,11 @@ async def _live(_: web.Request) -> web.Response:
     return web.json_response({"live": True})
 
 
-async def _ready(health: Health) -> web.Response:
+async def _ready(health: Health, _: web.Request) -> web.Response:
     problems = health.problems()
     body = {"service": health.service, "ready": not problems, "problems": problems}
     return web.json_response(body, status=503 if problems else 200)
 
 
-async def _metrics(metrics: Metrics) -> web.Response:
+async def _metrics(metrics: Metrics, _: web.Request) -> web.Response:
     return web.Response(body=metrics.text(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})

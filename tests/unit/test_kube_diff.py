@@ -90,9 +90,10 @@ def test_another_spelling_is_no_difference(desired: dict[str, Any], live: dict[s
     [
         pytest.param({"replicas": 3}, {"replicas": 5}, ("/spec/replicas", "changed", 3, 5), id="scalar"),
         pytest.param({"replicas": 3}, {}, ("/spec/replicas", "removed", 3, None), id="absent"),
-        pytest.param({"replicas": 1}, {"replicas": True}, ("/spec/replicas", "changed", 1, True), id="bool-is-no-number"),
+        pytest.param({"replicas": 1}, {"replicas": True}, ("/spec/replicas", "changed", 1, True), id="bool-or-number"),
         pytest.param(
-            {"containers": [{"name": "b", "image": "x:1"}]}, {"containers": [{"name": "a"}, {"name": "b", "image": "x:2"}]},
+            {"containers": [{"name": "b", "image": "x:1"}]},
+            {"containers": [{"name": "a"}, {"name": "b", "image": "x:2"}]},
             ("/spec/containers/1/image", "changed", "x:1", "x:2"), id="item-stands-at-its-live-index",
         ),
         pytest.param(
@@ -119,10 +120,10 @@ def test_another_spelling_is_no_difference(desired: dict[str, Any], live: dict[s
             ("/spec/containers/0/limits/cpu", "changed", "1", "1001m"), id="quantity",
         ),
         pytest.param(
-            {"labels": {"a/b~c": "1"}}, {"labels": {}}, ("/spec/labels/a~1b~0c", "removed", "1", None), id="escaped-key",
+            {"labels": {"a/b~c": "1"}}, {"labels": {}}, ("/spec/labels/a~1b~0c", "removed", "1", None), id="escaped",
         ),
         pytest.param(
-            {"emptyDir": {}}, {"hostPath": {"path": "/etc"}}, ("/spec/emptyDir", "removed", {}, None), id="other-union-member",
+            {"emptyDir": {}}, {"hostPath": {"path": "/etc"}}, ("/spec/emptyDir", "removed", {}, None), id="other-union",
         ),
     ],
 )  # fmt: skip
@@ -158,7 +159,9 @@ def secret(**parts: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("desired", "live", "paths"),
     [
-        pytest.param({"stringData": {"k": "hello"}}, {"data": {"k": "aGVsbG8="}}, [], id="stringData-is-stored-as-data"),
+        pytest.param(
+            {"stringData": {"k": "hello"}}, {"data": {"k": "aGVsbG8="}}, [], id="stringData-is-stored-as-data"
+        ),
         pytest.param({"data": {"k": "aGVs\nbG8="}}, {"data": {"k": "aGVsbG8="}}, [], id="wrapped-base64"),
         pytest.param({"stringData": {"k": "hello"}}, {"data": {"k": "SGVsbG8="}}, ["/data/k"], id="other-value"),
         pytest.param(

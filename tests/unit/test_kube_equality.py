@@ -25,7 +25,8 @@ def test_what_is_no_quantity_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("1h30m", "5400"), ("8760h", "31536000"), ("8760h0m0s", "31536000"), ("-1.5s", "-1.5"), ("0", "0")]
+    ("text", "seconds"),
+    [("1h30m", "5400"), ("8760h", "31536000"), ("8760h0m0s", "31536000"), ("-1.5s", "-1.5"), ("0", "0")],
 )
 def test_durations_are_go_durations(text: str, seconds: str) -> None:
     """Go's own format, whatever units it is written in."""

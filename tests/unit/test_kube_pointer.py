@@ -22,7 +22,8 @@ def test_a_pointer_starts_with_a_slash() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "value"), [("/a/0/b", 1), ("/a/1", None), ("/a/x", None), ("/a/-1", None), ("/n", None), ("", {"a": [{"b": 1}]})]
+    ("path", "value"),
+    [("/a/0/b", 1), ("/a/1", None), ("/a/x", None), ("/a/-1", None), ("/n", None), ("", {"a": [{"b": 1}]})],
 )
 def test_resolve_leads_to_the_value_or_nowhere(path: str, value: Any) -> None:
     """Indexes beyond the end and keys of lists lead nowhere."""
@@ -31,7 +32,13 @@ def test_resolve_leads_to_the_value_or_nowhere(path: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "path", "covered"),
-    [("/a", "/a/b", True), ("/a/*/c", "/a/1/c/d", True), ("/a/*/c", "/a/1", False), ("/a", "/ab", False), ("/*", "/x", True)],
+    [
+        ("/a", "/a/b", True),
+        ("/a/*/c", "/a/1/c/d", True),
+        ("/a/*/c", "/a/1", False),
+        ("/a", "/ab", False),
+        ("/*", "/x", True),
+    ],
 )
 def test_a_pattern_covers_what_lies_below_it(pattern: str, path: str, covered: bool) -> None:
     """Whole segments are compared, never parts of them."""

@@ -51,7 +51,10 @@ def test_lists_merge_as_the_schema_says(rule: dict[str, Any], list_type: str, ke
 def test_a_key_that_may_be_absent_has_its_default() -> None:
     """From the items' schema; `protocol` of built-in kinds is known to be TCP."""
     rule = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port", "protocol"]}
-    item = {"type": "object", "properties": {"port": {"type": "integer", "default": 80}, "protocol": {"type": "string"}}}
+    item = {
+        "type": "object",
+        "properties": {"port": {"type": "integer", "default": 80}, "protocol": {"type": "string"}},
+    }
     assert field({"type": "array", "items": item, **rule}).key_defaults == {"port": 80, "protocol": "TCP"}
 
 
@@ -74,9 +77,7 @@ def test_quantities_and_int_or_strings_are_known_by_name_and_by_pattern() -> Non
 
 def test_free_maps_and_atomic_maps() -> None:
     """`additionalProperties` makes keys data; `x-kubernetes-map-type` makes the map one field."""
-    node = field(
-        {"type": "object", "additionalProperties": {"type": "string"}, "x-kubernetes-map-type": "atomic"}
-    )
+    node = field({"type": "object", "additionalProperties": {"type": "string"}, "x-kubernetes-map-type": "atomic"})
     assert node.values is not None
     assert node.atomic_map
 

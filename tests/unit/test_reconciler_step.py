@@ -235,6 +235,14 @@ def test_an_update_under_way_waits_and_is_decided_when_the_action_ends() -> None
     assert newer.said() == [ACT, (Verdict.WAIT, Reason.IN_FLIGHT), ACT]
 
 
+def test_an_object_deleted_right_after_its_fix_is_made_again() -> None:
+    """Its deletion has the version that the fix had made, or an older one than the verification saw."""
+    under_way = Machine().detect().clear(version=101).detect(life="d2", version=101, state="missing")
+    assert under_way.end(resource_version=103).said() == [ACT, (Verdict.WAIT, Reason.IN_FLIGHT), ACT]
+    after = Machine().detect().end(resource_version=103).clear(version=101)
+    assert after.detect(life="d2", version=102, state="missing").said() == [ACT, ACT]
+
+
 def test_a_success_that_nobody_confirms_is_looked_at_again() -> None:
     """A lost `drift.cleared` does not leave the row open for ever, and nothing else re-decides it meanwhile."""
     machine = Machine().detect().end(resource_version=101)
