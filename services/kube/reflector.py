@@ -86,7 +86,7 @@ class Reflector:
     async def _round(self) -> None:
         """One list, where one is due, and one watch."""
         if not self.version or self.relist_wanted:
-            self.relist_wanted = False
+            self.relist_wanted, self.version = False, ""  # a list that fails is due again
             await self.list_all()
         if self.relist_wanted:
             return  # wanted anew while the list was under way

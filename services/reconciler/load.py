@@ -28,13 +28,13 @@ class Memory:
     control_end: int = 0
 
 
-async def load(bootstrap: str, partition: int, control_committed: int) -> Memory:
-    """Read both topics. `control_committed` is the group's offset: controls from there on are inputs, not memory.
+async def load(bootstrap: str, cluster: str, partition: int, control_committed: int) -> Memory:
+    """Read both topics, of one cluster. Controls from the group's offset `control_committed` on are inputs, not memory.
 
     Raises KafkaError or Temporary where the broker is away, Permanent where too much cannot be read.
     """
     ledger, control = TopicPartition(TopicName.LEDGER, partition), TopicPartition(TopicName.CONTROL, partition)
-    memory, reader = Memory(), Reader()
+    memory, reader = Memory(), Reader(cluster)
     async with started(
         make_consumer(bootstrap, client_id=f"setpoint-reconciler-load-{partition}", fetch_max_wait_ms=FETCH_MS)
     ) as consumer:
@@ -69,7 +69,7 @@ def _row(memory: Memory, reader: Reader, record: "Record[bytes, bytes]") -> None
     row = reader.row(record)
     if isinstance(row, DeadLetter):
         memory.dead.append(row)
-    else:
+    elif row is not None:
         memory.rows[subject] = row
 
 

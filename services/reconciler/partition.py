@@ -74,7 +74,7 @@ class Partition:
 
     def _reset(self) -> None:
         self.book = Book()
-        self.reader = Reader()
+        self.reader = Reader(self.shared.bounds.cluster)
         self.records: deque[Record[bytes, bytes]] = deque()
         self.results: deque[Result] = deque()
         self.offsets: Offsets = {}
@@ -134,7 +134,7 @@ class Partition:
         """Fill the book, start reading where the last committed batch ended, and say what was under way."""
         control, drift = self.places
         committed = await self.consumer.committed(control)
-        memory = await load(self.shared.bootstrap, self.number, committed or 0)
+        memory = await load(self.shared.bootstrap, self.shared.bounds.cluster, self.number, committed or 0)
         self.book = Book(memory.rows.values(), memory.controls)
         if memory.dead:
             await journal.commit([], memory.dead, {})

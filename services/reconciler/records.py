@@ -56,12 +56,17 @@ class DeadLetter:
 
 @dataclass
 class Reader:
-    """Reads records, and counts those in a row that it could not."""
+    """Reads the records of one cluster, and counts those in a row that it could not.
 
+    Other clusters may share the partition: each has reconcilers, and a consumer group, of its own.
+    """
+
+    cluster: str
     unreadable: int = 0
 
     def event(self, record: "Record[bytes, bytes]") -> Event[Any] | DeadLetter | None:
-        """The record's event; None for a tombstone or an unknown type. Raises Permanent past the limit."""
+        """The record's event; None for a tombstone, an unknown type, and what is another cluster's. Raises Permanent
+        past the limit."""
         if record.value is None:
             return None
         try:
@@ -69,14 +74,15 @@ class Reader:
         except ValueError as error:
             return self._unreadable(record, _first_line(error))
         self.unreadable = 0
-        return event
+        return event if event and cluster_of(event) == self.cluster else None
 
-    def row(self, record: "Record[bytes, bytes]") -> TargetState | DeadLetter:
-        """A ledger row. Raises Permanent past the limit."""
+    def row(self, record: "Record[bytes, bytes]") -> TargetState | DeadLetter | None:
+        """A ledger row; None for another cluster's. Raises Permanent past the limit."""
         try:
-            return TargetState.model_validate_json(record.value or b"")
+            row = TargetState.model_validate_json(record.value or b"")
         except ValueError as error:
             return self._unreadable(record, _first_line(error))
+        return row if row.target.cluster == self.cluster else None
 
     def _unreadable(self, record: "Record[bytes, bytes]", error: str) -> DeadLetter:
         self.unreadable += 1
@@ -86,6 +92,14 @@ class Reader:
                 "Find out which producer writes them; a version that can read them continues where this one stopped",
             )
         return dead_letter(record, error)
+
+
+def cluster_of(event: Event[Any]) -> str:
+    """The cluster that an event of the reconciler's inputs is about."""
+    if isinstance(event.data, ControlSet | ControlRemoved):
+        return event.data.scope.cluster
+    target: Target = event.data.target
+    return target.cluster
 
 
 def dead_letter(record: "Record[bytes, bytes]", error: str) -> DeadLetter:

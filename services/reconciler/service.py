@@ -51,7 +51,7 @@ async def reconcile(
     """The same with any hands."""
     shared = Shared(
         bootstrap=str(settings.need("kafka", "--kafka")),
-        group=f"{settings.group_prefix}-reconciler",
+        group=f"{settings.group_prefix}-reconciler-{hands.name}",
         bounds=Bounds(hands.name, frozenset(settings.protected_namespaces)),
         declared=declared,
         policies=policies,

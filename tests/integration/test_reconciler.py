@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from schemas.events import (
     Outcome,
     Reason,
     Scope,
+    Verdict,
     make_event,
     parse_event,
 )
@@ -239,7 +240,7 @@ async def test_a_zombie_writes_nothing(own_broker: LocalBroker) -> None:
     target = target_of(cluster="fence")
     run.declare(target)
     async with run.running():
-        group = "setpoint-reconciler"
+        group = "setpoint-reconciler-fence"
         rival = await open_journal(own_broker.bootstrap, f"{group}-{run.partition}", group)
         try:
             run.hands.put(target, 5)
@@ -329,13 +330,23 @@ async def test_new_policies_decide_what_is_open(own_broker: LocalBroker) -> None
     assert finished.data.outcome is Outcome.SUCCEEDED
 
 
-async def test_targets_of_other_clusters_are_refused(own_broker: LocalBroker) -> None:
-    """It owns the partition, and has no connection to that cluster."""
-    run = Running(own_broker.bootstrap, FakeHands("mine"), (policy(),))
-    other = Running(own_broker.bootstrap, FakeHands("theirs"), (policy(),))
-    async with run.running():
-        await other.tell(drift(target_of(cluster="theirs")))
-        assert (await other.decided(Reason.OUT_OF_SCOPE)).data.action_id is None
+async def test_clusters_on_one_broker_do_not_meet(own_broker: LocalBroker) -> None:
+    """Each cluster's reconciler decides its own drifts, all of them and no others, whatever partition they share."""
+    runs = [Running(own_broker.bootstrap, FakeHands(name), (policy(),)) for name in ("mine", "theirs", "ours")]
+    async with AsyncExitStack() as stack:
+        for run in runs:
+            await stack.enter_async_context(run.running())
+        for run in runs:
+            target = target_of(cluster=run.hands.name)
+            run.declare(target)
+            run.hands.put(target, 5)
+            await run.tell(drift(target, version=run.hands.version))
+        for run in runs:
+            (finished,) = await run.finished(1)
+            assert finished.data.outcome is Outcome.SUCCEEDED
+    for run in runs:
+        assert [event.data.verdict for event in await run.events(TopicName.DECISIONS)] == [Verdict.ACT]
+        assert len(run.hands.writes) == 1
 
 
 async def test_the_broker_may_go_away_and_come_back(parts: Parts, tmp_path: Path) -> None:

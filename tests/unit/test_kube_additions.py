@@ -48,7 +48,7 @@ def with_env(*names: str) -> dict[str, Any]:
 
 def owns_env(manager: str, name: str, **more: str) -> dict[str, Any]:
     item = f'k:{{"name":"{name}"}}'
-    fields = {"f:spec": {"f:containers": {WEB: {"f:env": {item: {".": {}, "f:name": {}}}}}}}
+    fields: Any = {"f:spec": {"f:containers": {WEB: {"f:env": {item: {".": {}, "f:name": {}}}}}}}
     return entry(manager, fields, **more)
 
 
@@ -138,6 +138,6 @@ def test_well_known_defaults_are_recognised(pointer: str, value: Any, default: b
 def test_what_came_with_the_object_is_not_added() -> None:
     """Without the server's help: a creator that has not written since owns no additions; a later write is one."""
     item = FieldDiff("/spec/paused", "added", None, True)
-    fields = {"f:spec": {"f:paused": {}}}
+    fields: Any = {"f:spec": {"f:paused": {}}}
     assert less_defaults(obj({"paused": True}, entry("creator", fields, CREATED)), [item]) == []
     assert less_defaults(obj({"paused": True}, entry("creator", fields, LATER)), [item]) == [item]

@@ -53,7 +53,7 @@ def containers(**fields: Any) -> dict[str, Any]:
 
 
 def differences(desired: dict[str, Any], live: dict[str, Any], *ignore: str) -> list[tuple[str, str, Any, Any]]:
-    return [tuple(diff) for diff in subset_diff(obj(desired), obj(live), SCHEMA, ignore)]  # type: ignore[misc]
+    return [tuple(diff) for diff in subset_diff(obj(desired), obj(live), SCHEMA, ignore)]
 
 
 @pytest.mark.parametrize(

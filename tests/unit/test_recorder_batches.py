@@ -1,18 +1,22 @@
 """When rows are inserted."""
 
-from services.recorder.batches import Batch, Limits, too_much
+from services.recorder.batches import Batch, Limits, Portion, too_much
 from services.recorder.rows import Made
 from services.recorder.tables import EVENTS, AuditRow
 
 LIMITS = Limits(rows=10, bytes=1000, age=1.0, age_caught_up=0.2, in_memory_rows=20, in_memory_bytes=5000)
-ROW = Made(AuditRow(*["" for _ in AuditRow._fields]))  # type: ignore[arg-type]
+ROW = Made(AuditRow(b"", "b", "t", 0, 0, 0))
+
+
+def portion(records: int, *, first: int = 100, size: int = 1) -> Portion:
+    made = Portion(first, first + records - 1)
+    for _ in range(records):
+        made.add(size, ROW)
+    return made
 
 
 def batch(records: int, *, size: int = 1, caught_up: bool = False) -> Batch:
-    made = Batch(first=100, born=50.0, caught_up=caught_up)
-    for number in range(records):
-        made.add(100 + number, size, ROW)
-    return made
+    return Batch(portion(records, size=size), born=50.0, caught_up=caught_up)
 
 
 def test_a_full_batch_is_due_at_once() -> None:
@@ -31,13 +35,14 @@ def test_age_counts_sooner_once_caught_up() -> None:
 
 def test_what_makes_no_rows_still_moves_the_span() -> None:
     """A tombstone or a dead letter is passed like everything else."""
-    made = batch(3)
-    made.add(107, 0, None)
+    made, more = portion(3), Portion(105, 107)
+    more.add(0, None)
+    made.append(more)
     assert (made.span.first, made.span.last, made.records, len(made.rows[EVENTS])) == (100, 107, 4, 3)
 
 
 def test_memory_is_bounded() -> None:
     """Reading stops at so many rows or bytes over all partitions."""
-    assert not too_much([batch(9), batch(9)], LIMITS)
-    assert too_much([batch(10), batch(10)], LIMITS)
-    assert too_much([batch(1, size=5000)], LIMITS)
+    assert not too_much([portion(9), portion(9)], LIMITS)
+    assert too_much([portion(10), portion(10)], LIMITS)
+    assert too_much([portion(1, size=5000)], LIMITS)

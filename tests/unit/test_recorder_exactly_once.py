@@ -57,9 +57,7 @@ async def live(log: Log, engine: Engine, chunk: int, limits: Limits) -> None:
     await open_partitions(session, reading)
     session.start()
     while polled := await parts.consumer.getmany():
-        for record in polled[PARTITION]:
-            session.add(PARTITION, record.offset, *await reading.read(session.place(PARTITION), record))
-        session.added(PARTITION, behind=0)
+        session.add(PARTITION, await reading.read(session.place(PARTITION), polled[PARTITION]), behind=0)
         await asyncio.sleep(0)
     await session.close(grace=10, drain=True)
 

@@ -20,7 +20,7 @@ from services.watcher.lives import Observed, advance, again, cleared
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEY = b"a key for tests only"
 OBJ: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "n"}, "data": {}}
-FIELDS = {"f:data": {"f:a": {}}}
+FIELDS: Object = {"f:data": {"f:a": {}}}
 TARGET = Target(cluster="c1", group="", kind="ConfigMap", namespace="n", name="c", uid="u1")
 
 
@@ -100,8 +100,8 @@ def test_a_drift_that_becomes_another_stays_one_life() -> None:
 
 def test_two_watchers_give_one_id() -> None:
     """The id is made of facts, so that a second watcher's event is seen as the same one."""
-    one, first = step(None, seen(changed(), minute=0))
-    two, second = step(None, seen(changed(), minute=3))
+    _, first = step(None, seen(changed(), minute=0))
+    _, second = step(None, seen(changed(), minute=3))
     assert first.id == second.id
 
 

@@ -99,7 +99,7 @@ async def _check(adds: list[str], workers: int) -> None:
         added[key] += 1
         queue.add(key)
         await asyncio.sleep(0)
-    while len(queue):
+    while len(queue):  # noqa: ASYNC110 - workers that only yield
         await asyncio.sleep(0)
     for task in tasks:
         task.cancel()

@@ -1,0 +1,207 @@
+"""A small API server on loopback that lists and watches ConfigMaps, and misbehaves as it is told to.
+
+`next_list` and `next_watch` queue faults, each for one request; without one a request is answered properly. `cut` and
+`cut_mid_line` end the watches that are open.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from services.kube.discovery import Resource
+from services.kube.session import Session
+
+RESOURCE = Resource("", "v1", "ConfigMap", "configmaps", True, frozenset({"list", "watch"}))
+Fault = Callable[["FaultyApi", web.Request], Awaitable[web.StreamResponse]]
+
+
+class FaultyApi:
+    """The objects are by name; `versions` are the resourceVersions at which watches began."""
+
+    def __init__(self) -> None:
+        self.version = 100
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.history: list[tuple[int, bytes]] = []
+        self.lists: list[Mapping[str, str]] = []
+        self.versions: list[str] = []
+        self.faults: dict[str, deque[Fault]] = {"list": deque(), "watch": deque()}
+        self.tokens: dict[str, list[dict[str, Any]]] = {}
+        self.changed = asyncio.Event()
+        self.watches: set[web.StreamResponse] = set()
+        self.page_size: int | None = None
+
+    def put(self, name: str, value: str = "1") -> None:
+        """Create or change an object."""
+        known = name in self.objects
+        self.version += 1
+        metadata = {"name": name, "namespace": "n", "uid": f"uid-{name}", "resourceVersion": str(self.version)}
+        self.objects[name] = {"metadata": metadata, "data": {"value": value}}
+        self._happened("MODIFIED" if known else "ADDED", self.objects[name])
+
+    def delete(self, name: str) -> None:
+        """Delete one."""
+        self.version += 1
+        gone = self.objects.pop(name)
+        self._happened("DELETED", {**gone, "metadata": {**gone["metadata"], "resourceVersion": str(self.version)}})
+
+    def bookmark(self) -> None:
+        """What a server sends about every minute."""
+        self.version += 1
+        self._happened("BOOKMARK", {"metadata": {"resourceVersion": str(self.version)}})
+
+    def values(self) -> dict[str, str]:
+        """What is there."""
+        return {name: obj["data"]["value"] for name, obj in self.objects.items()}
+
+    def next_list(self, *faults: Fault) -> None:
+        """How the next lists fail, one fault a request."""
+        self.faults["list"].extend(faults)
+
+    def next_watch(self, *faults: Fault) -> None:
+        """How the next watches fail."""
+        self.faults["watch"].extend(faults)
+
+    def cut(self) -> None:
+        """End all open watches as a broken line does."""
+        for answer in self.watches:
+            transport = answer._req.transport if answer._req else None  # noqa: SLF001
+            if transport:
+                transport.abort()
+
+    async def cut_mid_line(self) -> None:
+        """The same in the middle of an event."""
+        for answer in list(self.watches):
+            with suppress(ConnectionError):
+                await answer.write(b'{"type":"MODIFIED","object":{"metadata":{"na')
+        self.cut()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """One request."""
+        kind = "watch" if request.query.get("watch") else "list"
+        if kind == "watch":
+            self.versions.append(request.query["resourceVersion"])
+        else:
+            self.lists.append(dict(request.query))
+        if self.faults[kind]:
+            return await self.faults[kind].popleft()(self, request)
+        return await (self._watch(request) if kind == "watch" else self._list(request))
+
+    async def _list(self, request: web.Request) -> web.Response:
+        token = request.query.get("continue", "")
+        items = self.tokens.pop(token) if token else list(self.objects.values())
+        limit = int(request.query.get("limit", 0))
+        size = min(limit, self.page_size or limit) or len(items)
+        page, rest = items[:size], items[size:]
+        following = ""
+        if rest:
+            following = f"token-{len(self.lists)}"
+            self.tokens[following] = rest
+        metadata = {"resourceVersion": str(self.version), "continue": following}
+        return web.json_response({"kind": "ConfigMapList", "metadata": metadata, "items": page}, dumps=dumps)
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        at = int(request.query["resourceVersion"])
+        answer = await begin(request)
+        with suppress(ConnectionError), self._open(answer):
+            while True:
+                self.changed.clear()
+                for version, line in [entry for entry in self.history if entry[0] > at]:
+                    await answer.write(line)
+                    at = version
+                await self.changed.wait()
+        return answer
+
+    @contextmanager
+    def _open(self, answer: web.StreamResponse) -> Iterator[None]:
+        self.watches.add(answer)
+        try:
+            yield
+        finally:
+            self.watches.discard(answer)
+
+    def _happened(self, kind: str, obj: dict[str, Any]) -> None:
+        typed = {"kind": "ConfigMap", "apiVersion": "v1", **obj}
+        self.history.append((self.version, orjson.dumps({"type": kind, "object": typed}) + b"\n"))
+        self.changed.set()
+
+
+def dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+async def begin(request: web.Request) -> web.StreamResponse:
+    """An answer of unknown length."""
+    answer = web.StreamResponse(headers={"content-type": "application/json"})
+    await answer.prepare(request)
+    return answer
+
+
+def refuse(code: int, reason: str = "", message: str = "no", **headers: str) -> Fault:
+    """An HTTP error with a Status document."""
+
+    async def fault(_: FaultyApi, __: web.Request) -> web.StreamResponse:
+        body = {"kind": "Status", "code": code, "reason": reason, "message": message}
+        return web.json_response(
+            body, status=code, headers={name.replace("_", "-"): text for name, text in headers.items()}
+        )
+
+    return fault
+
+
+def say(*lines: bytes) -> Fault:
+    """200, these lines, and a proper end; with none what Events answer to a version that is too old."""
+
+    async def fault(_: FaultyApi, request: web.Request) -> web.StreamResponse:
+        answer = await begin(request)
+        for line in lines:
+            await answer.write(line + b"\n")
+        return answer
+
+    return fault
+
+
+def error_event(code: int, reason: str = "", **details: Any) -> Fault:
+    """200 and an event of type ERROR."""
+    status = {"kind": "Status", "code": code, "reason": reason, "message": "so it is", "details": details}
+    return say(orjson.dumps({"type": "ERROR", "object": status}))
+
+
+async def silence(api: FaultyApi, request: web.Request) -> web.StreamResponse:
+    """200, and then nothing, for as long as the client bears it."""
+    answer = await begin(request)
+    with suppress(ConnectionError, asyncio.CancelledError):
+        await asyncio.sleep(30)
+    return answer
+
+
+@asynccontextmanager
+async def faulty_api() -> AsyncIterator[tuple[FaultyApi, Session]]:
+    """A server, and a session with it."""
+    api = FaultyApi()
+    app = web.Application()
+    app.router.add_get("/api/v1/configmaps", api.answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    session = Session(configuration(f"http://127.0.0.1:{runner.addresses[0][1]}"))
+    try:
+        yield api, session
+    finally:
+        await session.close()
+        await runner.cleanup()
+
+
+def configuration(host: str) -> Any:
+    """As much of the Kubernetes client's configuration as a session reads."""
+
+    async def no_token(_: str) -> None:
+        return None
+
+    return SimpleNamespace(host=host, username=None, get_api_key_with_prefix=no_token)
