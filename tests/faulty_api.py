@@ -33,7 +33,7 @@ class FaultyApi:
         self.faults: dict[str, deque[Fault]] = {"list": deque(), "watch": deque()}
         self.tokens: dict[str, list[dict[str, Any]]] = {}
         self.changed = asyncio.Event()
-        self.watches: set[web.StreamResponse] = set()
+        self.watches: dict[web.StreamResponse, web.Request] = {}
         self.page_size: int | None = None
 
     def put(self, name: str, value: str = "1") -> None:
@@ -69,10 +69,9 @@ class FaultyApi:
 
     def cut(self) -> None:
         """End all open watches as a broken line does."""
-        for answer in self.watches:
-            transport = answer._req.transport if answer._req else None  # noqa: SLF001
-            if transport:
-                transport.abort()
+        for request in self.watches.values():
+            if request.transport:
+                request.transport.abort()
 
     async def cut_mid_line(self) -> None:
         """The same in the middle of an event."""
@@ -90,9 +89,10 @@ class FaultyApi:
             self.lists.append(dict(request.query))
         if self.faults[kind]:
             return await self.faults[kind].popleft()(self, request)
-        return await (self._watch(request) if kind == "watch" else self._list(request))
+        return await (self._watch(request) if kind == "watch" else self.list_page(request))
 
-    async def _list(self, request: web.Request) -> web.Response:
+    async def list_page(self, request: web.Request) -> web.Response:
+        """A proper answer to a list."""
         token = request.query.get("continue", "")
         items = self.tokens.pop(token) if token else list(self.objects.values())
         limit = int(request.query.get("limit", 0))
@@ -108,7 +108,7 @@ class FaultyApi:
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         at = int(request.query["resourceVersion"])
         answer = await begin(request)
-        with suppress(ConnectionError), self._open(answer):
+        with suppress(ConnectionError), self._open(answer, request):
             while True:
                 self.changed.clear()
                 for version, line in [entry for entry in self.history if entry[0] > at]:
@@ -118,12 +118,12 @@ class FaultyApi:
         return answer
 
     @contextmanager
-    def _open(self, answer: web.StreamResponse) -> Iterator[None]:
-        self.watches.add(answer)
+    def _open(self, answer: web.StreamResponse, request: web.Request) -> Iterator[None]:
+        self.watches[answer] = request
         try:
             yield
         finally:
-            self.watches.discard(answer)
+            del self.watches[answer]
 
     def _happened(self, kind: str, obj: dict[str, Any]) -> None:
         typed = {"kind": "ConfigMap", "apiVersion": "v1", **obj}

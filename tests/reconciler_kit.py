@@ -123,7 +123,7 @@ class FakeHands:
         await self._call("get")
         return self.objects.get(declared.key)
 
-    async def judge(self, declared: Declared, live: Object | None) -> Finding:
+    async def judge(self, declared: Declared, live: Object | None, *, quick: bool = False) -> Finding:
         await self._call("judge")
         if live is None:
             return Finding("missing")

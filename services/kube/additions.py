@@ -3,15 +3,18 @@
 What a comparison with the declared state cannot see by itself, since the declaration never named them. Proof is
 managedFields: a leaf that an untrusted manager owns and no trusted one. Two things look like additions and are none:
 defaults that the server put in when that manager created the object (taken out by comparing with a dry-run create of
-the same manifest, `without_defaults`), and annotations that tools leave as their own bookkeeping.
+the same manifest, `without_defaults`, or where the token may not, by what is known of them, `less_defaults`), and
+annotations that tools leave as their own bookkeeping.
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
+from services.kube.defaults import is_default
 from services.kube.diff import METADATA, declared, pair_up
-from services.kube.objects import LAST_APPLIED, Object, managed_fields
-from services.kube.ownership import owned_leaves
+from services.kube.objects import LAST_APPLIED, Object, managed_fields, metadata_of
+from services.kube.ownership import owned_leaves, owners, parse_time
 from services.kube.pointer import FieldDiff, Segments, apply_ignore, parse_pointer, resolve, to_pointer
 from services.kube.schema import UNKNOWN, SchemaNode
 
@@ -25,11 +28,13 @@ BOOKKEEPING = frozenset(
     {
         LAST_APPLIED,
         "deployment.kubernetes.io/revision",
+        "deprecated.daemonset.template.generation",
         "kubectl.kubernetes.io/restartedAt",
         "kubernetes.io/change-cause",
     }
 )
 OWN_METADATA = ("labels", "annotations")
+SAME_MOMENT = timedelta(seconds=1)  # creationTimestamp and an entry's time are both cut to whole seconds
 
 
 def additions(
@@ -57,6 +62,42 @@ def additions(
 def without_defaults(diffs: list[FieldDiff], created: Object) -> list[FieldDiff]:
     """The additions less what a create of the same manifest would hold there as well."""
     return [diff for diff in diffs if resolve(created, parse_pointer(diff.path)) != diff.live]
+
+
+def less_defaults(live: Object, added: list[FieldDiff]) -> list[FieldDiff]:
+    """The additions that neither came with the object nor say what the server would have said anyway."""
+    maker = creator(live)
+    return [diff for diff in added if not _only(live, diff, maker) and not is_default(_field_of(diff), diff.live)]
+
+
+def creator(live: Object) -> str | None:
+    """The untrusted manager that created the object by a plain POST and has not written since; None for none.
+
+    Of several that wrote in the object's first second, the one that owns most. Server-side apply leaves no defaults
+    to its manager, so an object that was made so has no creator in this sense.
+    """
+    created = parse_time(metadata_of(live).get("creationTimestamp"))
+    if created is None:
+        return None
+    first = [entry for entry in managed_fields(live) if not entry.get("subresource") and _by(entry, created)]
+    if not first or any(entry.get("operation") != "Update" for entry in first):
+        return None
+    return str(max(first, key=lambda entry: len(str(entry.get("fieldsV1")))).get("manager"))
+
+
+def _by(entry: Object, created: datetime) -> bool:
+    written = parse_time(entry.get("time"))
+    return written is not None and written <= created + SAME_MOMENT
+
+
+def _only(live: Object, diff: FieldDiff, maker: str | None) -> bool:
+    """True where `maker` is the one untrusted writer of the field."""
+    writers = {owner.manager for owner in owners(live, diff.path)} - KUBERNETES
+    return maker is not None and writers == {maker}
+
+
+def _field_of(diff: FieldDiff) -> str:
+    return next((segment for segment in reversed(parse_pointer(diff.path)) if not segment.isdigit()), "")
 
 
 def _all_theirs(top: str, ours: set[str]) -> bool:

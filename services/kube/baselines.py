@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from sys import intern
 
 import orjson
 
 from schemas.baseline import Baseline, IgnoreRule
-from services.kube.manifests import Manifest, load_folder
+from services.kube.manifests import Manifest, each_manifest
 from services.kube.objects import Object, ObjectKey, key_of, version_of
 from services.kube.packing import Packer
 from services.runtime.errors import FileProblem, UserFileError
@@ -91,7 +92,7 @@ def folder_state(folder: Path) -> DeclaredState:
     if problems or any(isinstance(entry.model, Baseline) for entry in documents):
         return load_baselines(folder)
     packers: Packers = {}
-    objects = [_declared(BARE, manifest, (), frozenset(), None, packers) for manifest in load_folder(folder)]
+    objects = [_declared(BARE, manifest, (), frozenset(), None, packers) for manifest in each_manifest(folder)]
     if not objects:
         fix = "name a folder with *.yaml, *.yml or *.json manifests"
         raise UserFileError([FileProblem(str(folder), 1, 1, "", "holds no manifests", fix)])
@@ -120,14 +121,15 @@ def _baseline(entry: Loaded) -> Baseline:
 def _declare(entry: Loaded, packers: Packers) -> list[Declared]:
     baseline, folder = _baseline(entry), source_folder(entry)
     spec, name = baseline.spec, baseline.metadata.name
-    manifests = load_folder(folder) if folder.is_dir() else []
-    if not manifests:
+    trusted = frozenset(spec.trusted_managers) | ({spec.manager} if spec.manager else frozenset())
+    manifests = each_manifest(folder) if folder.is_dir() else iter(())
+    objects = [_declared(name, manifest, spec.ignore, trusted, spec.manager, packers) for manifest in manifests]
+    if not objects:
         message = f"'{folder}' holds no manifests" if folder.is_dir() else f"there is no folder '{folder}'"
         where = ("spec", "source", "folder")
         fix = "name a folder with manifests, relative to this file"
         raise UserFileError([entry.problem(where, ".".join(where), message, fix)])
-    trusted = frozenset(spec.trusted_managers) | ({spec.manager} if spec.manager else frozenset())
-    return [_declared(name, manifest, spec.ignore, trusted, spec.manager, packers) for manifest in manifests]
+    return objects
 
 
 def _declared(
@@ -139,7 +141,7 @@ def _declared(
     digest = _digest([manifest.obj, ignore, sorted(trusted)])
     packer = packers.setdefault((key.group, key.kind), Packer())
     return Declared(
-        baseline, key, version_of(manifest.obj), packer.pack(manifest.obj), packer, ignore, trusted, manager,
+        baseline, key, intern(version_of(manifest.obj)), packer.pack(manifest.obj), packer, ignore, trusted, manager,
         manifest.file, manifest.line, digest,
     )  # fmt: skip
 

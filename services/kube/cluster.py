@@ -1,7 +1,7 @@
 """One cluster as the services see it: read an object, dry-run, apply, patch, delete, and the schema of a kind.
 
-Every write names the field manager `setpoint` and is validated strictly. What an answer says of a Secret is cut down to
-field names, since it may quote values.
+Every write names a field manager, `setpoint` unless told otherwise; what is applied or created is validated strictly.
+What an answer says of a Secret is cut down to field names, since it may quote values.
 """
 
 import re
@@ -86,9 +86,9 @@ class Cluster:
             "POST", resource.path(key_of(manifest).namespace), key_of(manifest), manifest, JSON, params
         )
 
-    async def replace(self, obj: Object, *, dry_run: bool = False) -> Object:
+    async def replace(self, obj: Object, *, manager: str = FIELD_MANAGER, dry_run: bool = False) -> Object:
         """Plain update; Conflict where its resourceVersion is not the newest."""
-        return await self._write("PUT", obj, obj, JSON, {"fieldManager": FIELD_MANAGER}, dry_run)
+        return await self._write("PUT", obj, obj, JSON, {"fieldManager": manager}, dry_run)
 
     async def json_patch(
         self, key: ObjectKey, version: str, operations: list[dict[str, Any]], *, dry_run: bool = False

@@ -1,22 +1,14 @@
 """Defaults of Kubernetes' built-in kinds, for a verdict without the server's help.
 
-Whoever creates an object with a plain POST owns the defaults that the server puts in, so by managedFields alone they
-look like that manager's additions. A dry-run create tells them apart; where the token may not, two signs are left: the
-manager has not written since the creation, or the value is what the server would have put there. A person who adds
-exactly a default is not seen then, which changes nothing for the object either.
+They cannot be told from OpenAPI, where built-in kinds state none. Needed in two places of the local comparison: inside
+an atomic map or list, which is compared whole, and for fields that the creator of an object owns though the server put
+them there. A person who adds exactly a default is not seen then, which changes nothing for the object either.
 Source: the `SetDefaults_…` functions of k8s.io/kubernetes/pkg/apis/*/v*/defaults.go.
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.kube.additions import KUBERNETES
-from services.kube.objects import Object, metadata_of
-from services.kube.ownership import owners
-from services.kube.pointer import FieldDiff, parse_pointer
-
 ANY = object()  # the server chooses the value, or copies it from another field
-SAME_MOMENT = timedelta(seconds=1)  # both times are cut to whole seconds
 
 DEFAULTS: dict[str, tuple[Any, ...]] = {
     # pods
@@ -73,6 +65,9 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "policyTypes": (["Ingress"], ["Ingress", "Egress"]),
     # the rest
     "apiVersion": ("v1",),
+    "kind": ("PersistentVolumeClaim",),
+    "phase": ("Pending",),
+    "expirationSeconds": (3600,),
     "apiGroup": ("rbac.authorization.k8s.io",),
     "averageUtilization": (80,),
     "reclaimPolicy": ("Delete",),
@@ -92,39 +87,11 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def less_defaults(live: Object, added: list[FieldDiff]) -> list[FieldDiff]:
-    """The additions that neither came with the object nor say what the server would have said anyway."""
-    return [diff for diff in added if not _as_created(live, diff) and not is_default(diff.path, diff.live)]
-
-
-def is_default(pointer: str, value: Any) -> bool:
-    """True where a value, or all that is in it, is what the server puts there by itself."""
-    segments = parse_pointer(pointer)
-    name = next((segment for segment in reversed(segments) if not segment.isdigit()), "")
-    return _is_default(name, value)
-
-
-def _is_default(name: str, value: Any) -> bool:
+def is_default(name: str, value: Any) -> bool:
+    """True where a field's value, or all that is in it, is what the server puts there by itself."""
     allowed = DEFAULTS.get(name, ())
     if ANY in allowed or any(value == one and type(value) is type(one) for one in allowed):
         return True
     if isinstance(value, dict):
-        return all(_is_default(key, child) for key, child in value.items())
-    return False
-
-
-def _as_created(live: Object, diff: FieldDiff) -> bool:
-    """True where every untrusted writer of the field has not written since it created the object."""
-    created = _time(metadata_of(live).get("creationTimestamp"))
-    writers = [owner for owner in owners(live, diff.path) if owner.manager not in KUBERNETES]
-    if created is None or not writers:
-        return False
-    latest = created + SAME_MOMENT
-    return all(owner.operation == "Update" and owner.time is not None and owner.time <= latest for owner in writers)
-
-
-def _time(text: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) else None
-    except ValueError:
-        return None
+        return all(is_default(key, child) for key, child in value.items())
+    return value in (None, "", [])

@@ -3,7 +3,7 @@
 `subset_diff` is the watcher's first check of every event and the only engine where a token may not write; it asks
 "desired ⊆ live" over declared paths only, because defaults cannot be told from OpenAPI. `predicted_diff` compares
 the answer of a server-side dry-run with the live object. Neither changes its arguments. What is not seen here: fields
-that somebody added (`services/kube/additions.py`), also inside the items of an atomic list.
+that somebody added (`services/kube/additions.py`), unless inside an atomic map or list, which is compared whole.
 The walk is written for speed, tens of µs for a Deployment: a pointer is only built once something differs.
 Source of the list and map rules: Kubernetes' server-side apply documentation, "Merge strategy".
 """
@@ -11,8 +11,10 @@ Source of the list and map rules: Kubernetes' server-side apply documentation, "
 import base64
 import binascii
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from services.kube.defaults import is_default
 from services.kube.equality import absent_is_same, same_scalar
 from services.kube.objects import LAST_APPLIED, Object, group_of, metadata_of
 from services.kube.pointer import FieldDiff, apply_ignore, escape
@@ -166,7 +168,7 @@ def _value(desired: Any, live: Any, node: SchemaNode, path: Path, depth: int, ou
     kind = type(desired)
     if kind is dict and type(live) is dict:
         if depth > MAX_DEPTH or node.atomic_map:
-            if not _deep_equal(desired, live):
+            if not _same_whole(desired, live, node, depth):
                 out.append(FieldDiff(pointer_of(path), "changed", desired, live))
             return
         _walk_map(desired, live, node, path, depth, out)
@@ -235,7 +237,43 @@ def pair_up(desired: list[Any], live: list[Any], node: SchemaNode) -> list[int |
 def _same_list(desired: list[Any], live: list[Any], items: SchemaNode, depth: int) -> bool:
     if len(desired) != len(live):
         return False
-    return all(_same(left, right, items, depth) for left, right in zip(desired, live, strict=True))
+    return all(_same_whole(left, right, items, depth) for left, right in zip(desired, live, strict=True))
+
+
+def _same_whole(desired: Any, live: Any, node: SchemaNode, depth: int) -> bool:
+    """Equality of what is compared whole: what live has beyond it must be a default of the server's."""
+    if depth > MAX_DEPTH:
+        return _deep_equal(desired, live)
+    if not _same(desired, live, replace(node, atomic_map=False) if node.atomic_map else node, depth):
+        return False
+    return not _has_more(desired, live, node, depth)
+
+
+def _has_more(desired: Any, live: Any, node: SchemaNode, depth: int) -> bool:
+    """True where a map of live, at any depth, has a key that the declared one lacks and that is no default."""
+    if depth > MAX_DEPTH:
+        return False
+    if isinstance(desired, dict) and isinstance(live, dict):
+        for name, value in live.items():
+            child = node.fields.get(name) or node.values or UNKNOWN
+            if desired.get(name) is None:
+                if not is_default(name, value) and value != child.default:
+                    return True
+            elif _has_more(desired[name], value, child, depth + 1):
+                return True
+        return False
+    if isinstance(desired, list) and isinstance(live, list):
+        items = node.items or UNKNOWN
+        if node.list_type == "map" and node.keys and all(isinstance(item, dict) for item in [*desired, *live]):
+            places = pair_up(live, desired, node)
+            return any(
+                at is None or _has_more(desired[at], item, items, depth + 1)
+                for item, at in zip(live, places, strict=True)
+            )
+        return len(live) > len(desired) or any(
+            _has_more(left, right, items, depth + 1) for left, right in zip(desired, live, strict=False)
+        )
+    return False
 
 
 def _same(desired: Any, live: Any, node: SchemaNode, depth: int) -> bool:
@@ -277,7 +315,7 @@ def _comparable(obj: Object) -> Object:
 
 def _projection(predicted: Any, desired: Any, node: SchemaNode) -> Any:
     """`predicted` cut down to the paths that `desired` declares, so that what the server made of them is compared."""
-    if not isinstance(predicted, dict) or not isinstance(desired, dict):
+    if not isinstance(predicted, dict) or not isinstance(desired, dict) or node.atomic_map:
         return predicted
     cut = {}
     for name, value in desired.items():

@@ -8,10 +8,9 @@ the local verdict stands and `engine_reason` says why. Called by the watcher, th
 from dataclasses import dataclass
 from typing import Literal
 
-from services.kube.additions import additions, without_defaults
+from services.kube.additions import additions, less_defaults, without_defaults
 from services.kube.baselines import Declared
 from services.kube.cluster import Cluster
-from services.kube.defaults import less_defaults
 from services.kube.diff import predicted_diff, subset_diff
 from services.kube.errors import ApiError, Forbidden, Invalid, Unavailable
 from services.kube.objects import Object
@@ -45,14 +44,21 @@ def local_fields(declared: Declared, live: Object, schema: SchemaNode) -> tuple[
     return differing, additions(obj, live, schema, declared.trusted, declared.ignore)
 
 
-async def judge(cluster: Cluster, declared: Declared, live: Object | None, *, dry_run: bool = True) -> Finding:
-    """The verdict. Raises ApiError only where the API server is away."""
+async def judge(
+    cluster: Cluster, declared: Declared, live: Object | None, *, dry_run: bool = True, quick: bool = False
+) -> Finding:
+    """The verdict. Raises ApiError only where the API server is away.
+
+    `quick` asks the server about additions only: for who applies the manifest right away, which is the same question.
+    """
     if live is None:
         return MISSING
     schema = await cluster.schema(declared.obj)
     differing, added = local_fields(declared, live, schema)
     if not differing and not added:
         return IN_SYNC
+    if quick and not added:
+        return _finding(differing, "not asked")
     if not dry_run:
         return _finding([*differing, *less_defaults(live, added)], "not asked")
     return await confirm(cluster, declared, live, schema, differing, added)
@@ -76,8 +82,13 @@ async def confirm(
     except ApiError as error:
         refused = refusal(error)
         why, added = why if fields else refused, less_defaults(live, added)
-    known = {diff.path for diff in fields}
-    return _finding([*fields, *(diff for diff in added if diff.path not in known)], why)
+    return _finding([*fields, *not_covered(added, fields)], why)
+
+
+def not_covered(added: list[FieldDiff], fields: list[FieldDiff]) -> list[FieldDiff]:
+    """The additions that no addition among `fields` holds already. A removal at the same path is another item."""
+    known = tuple(diff.path for diff in fields if diff.kind == "added")
+    return [diff for diff in added if not any(diff.path == path or diff.path.startswith(path + "/") for path in known)]
 
 
 def _finding(fields: list[FieldDiff], why: str | None) -> Finding:

@@ -40,7 +40,13 @@ class _Item(NamedTuple):
 
 def load_folder(folder: Path) -> list[Manifest]:
     """Every manifest at or below a folder (or in one file), in the order of files. Raises UserFileError."""
-    found: list[Manifest] = []
+    return list(each_manifest(folder))
+
+
+def each_manifest(folder: Path) -> Iterator[Manifest]:
+    """The same one by one, so that those of many files need not be in memory together. What is wrong anywhere is
+    raised at the end.
+    """
     problems: list[FileProblem] = []
     if not folder.exists():
         raise UserFileError([FileProblem(str(folder), 1, 1, "", "there is no such folder", "correct the path")])
@@ -50,10 +56,9 @@ def load_folder(folder: Path) -> list[Manifest]:
             problems += wrong
             for document in documents:
                 if not is_ours(document.value):
-                    _take(str(file), document, found, problems)
+                    yield from _taken(str(file), document, problems)
     if problems:
         raise UserFileError(in_order(problems))
-    return found
 
 
 @contextmanager
@@ -68,14 +73,14 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _take(file: str, document: Document, found: list[Manifest], problems: list[FileProblem]) -> None:
+def _taken(file: str, document: Document, problems: list[FileProblem]) -> Iterator[Manifest]:
     for item in flatten(document.value):
         wrong = list(check(file, document.node, item.obj, item.path))
         if wrong:
             problems += wrong
         else:
             line = place(document.node, item.path)[0] if item.path else document.line
-            found.append(Manifest(as_declared(item.obj), file, line))
+            yield Manifest(as_declared(item.obj), file, line)
 
 
 def flatten(value: Any, path: Where = ()) -> Iterator[_Item]:

@@ -5,6 +5,7 @@ Nothing here changes an object in place.
 """
 
 from collections.abc import Iterator, Mapping
+from sys import intern
 from typing import Any, NamedTuple
 
 Object = dict[str, Any]
@@ -53,10 +54,10 @@ def metadata_of(obj: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def key_of(obj: Mapping[str, Any]) -> ObjectKey:
-    """Which object this is; absent parts are ""."""
+    """Which object this is; absent parts are "". What thousands of keys share is held once."""
     metadata = metadata_of(obj)
     namespace, name = str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
-    return ObjectKey(group_of(obj), str(obj.get("kind") or ""), namespace, name)
+    return ObjectKey(intern(group_of(obj)), intern(str(obj.get("kind") or "")), intern(namespace), name)
 
 
 def managed_fields(obj: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -30,7 +30,7 @@ class Owner(NamedTuple):
 def owner_of(entry: Mapping[str, Any]) -> Owner:
     """An entry without its fields."""
     manager, operation, subresource = (str(entry.get(name) or "") for name in ("manager", "operation", "subresource"))
-    return Owner(manager, operation, subresource, _time(entry.get("time")))
+    return Owner(manager, operation, subresource, parse_time(entry.get("time")))
 
 
 def owners(obj: Mapping[str, Any], pointer: str) -> list[Owner]:
@@ -97,7 +97,8 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _time(text: Any) -> datetime | None:
+def parse_time(text: Any) -> datetime | None:
+    """A server's time in UTC, None where it is none."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) else None
     except ValueError:

@@ -46,13 +46,15 @@ class Sighting(NamedTuple):
 class Reflector:
     """One kind, in one namespace or in all. `listener` is called in order and must not block.
 
-    `interest` chooses what is told and remembered; `on_listed` is called after each complete list. `trouble` says why
-    the view may be old just now, None while all is well.
+    `interest` chooses what is told and remembered; it answers with its own copy of the key, so that one is kept, or
+    None. `on_listed` is called after each complete list. `trouble` says why the view may be old just now, None while
+    all is well.
     """
 
     def __init__(
         self, session: Session, resource: Resource, listener: Callable[[Sighting], None], *, clock: Clock,
-        metrics: Metrics, log: Log, namespace: str = "", interest: Callable[[ObjectKey], bool] = lambda _: True,
+        metrics: Metrics, log: Log, namespace: str = "",
+        interest: Callable[[ObjectKey], ObjectKey | None] = lambda key: key,
         on_listed: Callable[[], None] = lambda: None, silence: float = SILENCE,
     ) -> None:  # fmt: skip
         self.session, self.resource, self.namespace = session, resource, namespace
@@ -129,8 +131,8 @@ class Reflector:
             async for page in pages(self.session, self.resource, self.namespace, self.page_size):
                 version = page.version
                 for obj in page:
-                    key = self.key(obj)
-                    if self.interest(key):
+                    key = self.interest(self.key(obj))
+                    if key is not None:
                         seen.add(key)
                         self.known.add(key)
                         self._tell(key, typed(obj, self.resource), "list")
@@ -174,8 +176,8 @@ class Reflector:
 
     def _changed(self, kind: str, obj: Object) -> None:
         self.metrics.inc("watch_events_total", kind=self.resource.kind)
-        key = self.key(obj)
-        if not self.interest(key):
+        key = self.interest(self.key(obj))
+        if key is None:
             return
         if kind == "DELETED":
             self.known.discard(key)

@@ -11,6 +11,8 @@ from services.kube.judge import Finding, appliable
 from services.kube.objects import Object, key_of, metadata_of, strip, version_of
 from services.kube.pointer import FieldDiff, parse_pointer
 
+UNDO_MANAGER = "setpoint-undo"  # not trusted: what an undo brings back is as much an addition as it was before
+
 
 async def put_back(cluster: Cluster, declared: Declared, live: Object | None, finding: Finding) -> Object:
     """Remove what was added, under a test of its value, then apply the manifest; the object as stored.
@@ -32,10 +34,8 @@ def removals(extra: list[FieldDiff]) -> list[dict[str, Any]]:
     controller writes, and a changed workload gets several within the second.
     """
     ordered = sorted(extra, key=lambda diff: [_rank(part) for part in parse_pointer(diff.path)], reverse=True)
-    pairs = (
-        ({"op": "test", "path": diff.path, "value": diff.live}, {"op": "remove", "path": diff.path}) for diff in ordered
-    )
-    return [operation for pair in pairs for operation in pair]
+    tests = [{"op": "test", "path": diff.path, "value": diff.live} for diff in ordered]
+    return [*tests, *({"op": "remove", "path": diff.path} for diff in ordered)]
 
 
 async def put_forward(cluster: Cluster, before: Object | None, after: Object) -> None:
@@ -52,7 +52,7 @@ async def put_forward(cluster: Cluster, before: Object | None, after: Object) ->
         name: earlier[name] for name in ("labels", "annotations", "finalizers", "ownerReferences") if name in earlier
     }
     identity = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion") if name in metadata}
-    await cluster.replace({**strip(before), "metadata": {**identity, **kept}})
+    await cluster.replace({**strip(before), "metadata": {**identity, **kept}}, manager=UNDO_MANAGER)
 
 
 def _rank(part: str) -> tuple[int, int, str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 BUILT_IN = ("io.k8s.api.", "io.k8s.apimachinery.", "io.k8s.apiextensions-apiserver.", "io.k8s.kube-aggregator.")
 QUANTITY_PATTERN = "[KMGTPE]i"  # in the pattern that CRD generators give to quantities
+NO_DEFAULT = object()
 REF = "#/components/schemas/"
 
 
@@ -20,6 +21,7 @@ class SchemaNode:
     """One place of a kind's schema. Treat as immutable once `schema_for` has returned it; nodes may form cycles.
 
     `list_type` is "atomic", "set" or "map"; `keys` are a map list's keys and `key_defaults` what an absent one means.
+    `default` is what the server fills in; custom resources state theirs, built-in kinds do not.
     `fields` are the named fields of a struct, `values` the schema of a free map's values (its keys are data).
     """
 
@@ -34,6 +36,7 @@ class SchemaNode:
     is_int_or_string: bool = False
     is_duration: bool = False
     built_in: bool = False
+    default: Any = NO_DEFAULT
 
 
 UNKNOWN = SchemaNode()
@@ -83,6 +86,7 @@ class _Builder:
         if "items" in schema:
             node.items = self.build(schema["items"], node.built_in)
             self.merge_rule(node, schema)
+        node.default = schema.get("default", NO_DEFAULT)
         node.atomic_map = schema.get("x-kubernetes-map-type") == "atomic"
         self.scalar(node, schema)
 

@@ -15,6 +15,7 @@ import aiohttp
 import orjson
 import yaml
 
+from services.kube.credentials import loaders
 from services.kube.errors import TimedOut, Unavailable, api_error
 from services.runtime.errors import Permanent, UsageError
 from services.runtime.settings import IN_CLUSTER
@@ -104,24 +105,22 @@ async def connect(kubeconfig: Path | None, context: str) -> Session:
 
     Raises UsageError where there is no such file or context: no cluster is ever taken that was not named.
     """
-    from kubernetes_asyncio.client import Configuration  # heavy: some 600 model modules, only for who connects
-    from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
-
-    configuration = Configuration()
+    library = loaders()
+    configuration = library.configuration()
     try:
         if context == IN_CLUSTER:
-            load_incluster_config(client_configuration=configuration)
+            library.load_in_cluster(client_configuration=configuration)
         else:
             file = kubeconfig.expanduser() if kubeconfig else None
             if file and not file.is_file():
                 raise UsageError(f"no kubeconfig at {file}", "Give the right file with --kubeconfig")
-            await load_kube_config(
+            await library.load_kubeconfig(
                 config_file=str(file) if file else None,
                 context=context,
                 client_configuration=configuration,
                 persist_config=False,
             )
-    except (ConfigException, yaml.YAMLError) as error:
+    except (library.error, yaml.YAMLError) as error:
         raise UsageError(f"context '{context}' cannot be used: {error}", "See 'kubectl config get-contexts'") from error
     return Session(configuration)
 

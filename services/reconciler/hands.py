@@ -22,8 +22,8 @@ class Hands(Protocol):
     async def get(self, declared: Declared) -> Object | None:
         """The live object in the declared version, None where there is none."""
 
-    async def judge(self, declared: Declared, live: Object | None) -> Finding:
-        """Whether the live object is at its declared state."""
+    async def judge(self, declared: Declared, live: Object | None, *, quick: bool = False) -> Finding:
+        """Whether the live object is at its declared state; `quick` right before the write that would make it so."""
 
     async def put_back(self, declared: Declared, live: Object | None, finding: Finding) -> Object:
         """Make the live object as declared; the object as stored."""
@@ -45,8 +45,8 @@ class KubeHands:
     async def get(self, declared: Declared) -> Object | None:
         return await self.cluster.get(declared.key, declared.version)
 
-    async def judge(self, declared: Declared, live: Object | None) -> Finding:
-        return await judge(self.cluster, declared, live)
+    async def judge(self, declared: Declared, live: Object | None, *, quick: bool = False) -> Finding:
+        return await judge(self.cluster, declared, live, quick=quick)
 
     async def put_back(self, declared: Declared, live: Object | None, finding: Finding) -> Object:
         return await put_back(self.cluster, declared, live, finding)

@@ -44,6 +44,8 @@ from services.runtime.metrics import Metrics
 
 MOST_RECORDS = 1000  # of one batch: bounds a transaction, and how long the next one waits
 MOST_WAITING = 5000  # records read and not yet taken in; the reader waits beyond that
+BUSY = 16  # actions under way from which on a batch waits for company
+GATHER_S = 0.1
 FENCED_WAIT_S = 3.0  # after being fenced: as a rule the group gives the partition to somebody else within that time
 
 
@@ -124,6 +126,7 @@ class Partition:
             self._start(under_way)
             while True:
                 await self._something()
+                await self._gather()
                 await self._batch(journal)
         finally:
             closing = asyncio.create_task(journal.close())
@@ -213,6 +216,11 @@ class Partition:
         finally:
             for future in waiting:
                 future.cancel()
+
+    async def _gather(self) -> None:
+        """In a storm, let a batch grow for a moment: a transaction costs as much for one record as for many."""
+        if len(self.workers) >= BUSY:
+            await self.shared.bench.clock.sleep(GATHER_S)
 
     def _start(self, jobs: list[Job]) -> None:
         for job in jobs:

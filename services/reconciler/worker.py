@@ -68,7 +68,7 @@ async def run_action(job: Job, declared: Declared | None, gate: Gate, bench: Ben
         return _result(job, Outcome.SUPERSEDED, Reason.OUT_OF_SCOPE, f"not a target of {bench.hands.name!r}")
     if declared is None:
         return _result(job, Outcome.SUPERSEDED, Reason.NOT_DECLARED, "no baseline declares it any more")
-    course = Course(job, ACTIONS["revert"], Context(bench.hands, declared, job.step, bench.clock))
+    course = Course(job, ACTIONS["revert"], Context(bench.hands, declared, job.step, bench.clock, job.plan_only))
     limit = job.step.revert.timeout.total_seconds()
     try:
         ending = await _plan_and_apply(course, gate, bench, limit) or await _verify(course, bench, limit)

@@ -3,16 +3,24 @@
 The group's commits are read after the assignment, so no older owner can write another one: its generation is over.
 """
 
+from collections.abc import Sequence
+
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from services.recorder.batches import Portion
 from services.recorder.intents import Span
-from services.recorder.opening import NO_OFFSET, Held, Opening, plan
+from services.recorder.opening import NO_OFFSET, Held, plan
 from services.recorder.parts import Parts
 from services.recorder.reading import Reading
-from services.recorder.session import Session
+from services.recorder.session import Commits, Session
+from services.runtime.errors import Permanent
 
 POLL_MS = 500
+NONE = OffsetAndMetadata(NO_OFFSET, "")
+HIGHEST = (
+    "SELECT topic, kafka_partition, max(kafka_offset) FROM events WHERE broker = {broker:String} "
+    "GROUP BY topic, kafka_partition"
+)
 
 
 class Stale(Exception):
@@ -27,14 +35,33 @@ async def open_partitions(session: Session, reading: Reading) -> None:
     commits = await parts.admin.list_consumer_group_offsets(parts.group, partitions=partitions)
     begins = await parts.consumer.beginning_offsets(partitions)
     ends = await parts.consumer.end_offsets(partitions)
+    known = await _recorded(parts, partitions, commits)
     for partition in partitions:
-        commit = commits.get(partition, OffsetAndMetadata(NO_OFFSET, ""))
-        opening = plan(commit.offset, commit.metadata, Held(begins[partition], ends[partition]))
-        _report(parts, partition, opening)
+        commit = commits.get(partition, NONE)
+        held = Held(begins[partition], ends[partition])
+        try:
+            opening = plan(commit.offset, commit.metadata, held, known.get(partition))
+        except Permanent as error:
+            raise Permanent(f"{partition.topic}:{partition.partition}: {error.message}", error.fix) from error
+        if opening.lost:
+            parts.log.error(
+                "the broker dropped records that were not recorded yet",
+                topic=partition.topic,
+                partition=partition.partition,
+                lost=str(opening.lost),
+            )
         if opening.replay:
             await _replay(session, reading, partition, opening.replay, begins[partition])
         _check(session)
         parts.consumer.seek(partition, opening.start)
+
+
+async def _recorded(parts: Parts, partitions: Sequence[TopicPartition], commits: Commits) -> dict[TopicPartition, int]:
+    """The highest recorded offset of every partition; asked only when the group has no commit for one of them."""
+    if all(commits.get(partition, NONE).offset != NO_OFFSET for partition in partitions):
+        return {}
+    rows = await parts.store.query(HIGHEST, {"broker": parts.broker})
+    return {TopicPartition(topic, number): offset for topic, number, offset in rows}
 
 
 async def _replay(session: Session, reading: Reading, partition: TopicPartition, span: Span, begin: int) -> None:
@@ -60,11 +87,3 @@ async def _replay(session: Session, reading: Reading, partition: TopicPartition,
 def _check(session: Session) -> None:
     if session.closed:
         raise Stale
-
-
-def _report(parts: Parts, partition: TopicPartition, opening: Opening) -> None:
-    where = {"topic": partition.topic, "partition": partition.partition}
-    if opening.recreated:
-        parts.log.error("the topic is shorter than what was read of it: made anew? Reading from its start", **where)
-    if opening.lost:
-        parts.log.error("the broker dropped records that were not recorded yet", lost=str(opening.lost), **where)

@@ -5,6 +5,7 @@ Producers: idempotent, acks=all. Consumers: read committed, from the earliest, n
 still being written; the default of 100 ms would be in the tail of every correction.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from services.runtime.topics import all_topics, partition_count
 
 HEADERS = [("content-type", CONTENT_TYPE.encode())]
 REQUEST_TIMEOUT_MS = 20_000
+SETTLE_S, SETTLE_TRIES = 0.1, 50
 
 
 class Outgoing(NamedTuple):
@@ -84,7 +86,16 @@ async def started(client: Any) -> AsyncIterator[Any]:
 
 
 async def _close(client: Any) -> None:
-    await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+    """Close it. A consumer that waits out a failed fetch raises the cancellation of its own task then: it is not ours,
+    and would end a whole service."""
+    task = asyncio.current_task()
+    cancelled = task.cancelling() if task else 0
+    try:
+        await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+    except asyncio.CancelledError:
+        if task is None or task.cancelling() > cancelled:
+            raise
+        await client._client.close()  # it has come no further than its fetches
 
 
 def admin(bootstrap: str, client_id: str = "setpoint-admin") -> AIOKafkaAdminClient:
@@ -143,13 +154,22 @@ async def ensure_topics(settings: Settings) -> list[str]:
 async def shared_partitions(client: AIOKafkaAdminClient) -> int:
     """The one partition count of all topics that are keyed by cluster. Raises Permanent where they differ."""
     shared = [str(entry.name) for entry in all_topics() if entry.shared]
-    counts = {found["topic"]: len(found["partitions"]) for found in await client.describe_topics(shared)}
+    counts = await _partition_counts(client, shared)
+    for _ in range(SETTLE_TRIES):
+        if 0 not in counts.values():
+            break
+        await asyncio.sleep(SETTLE_S)  # a topic that was made a moment ago has no partitions yet on a busy broker
+        counts = await _partition_counts(client, shared)
     if len(set(counts.values())) != 1 or 0 in counts.values():
         raise Permanent(
             f"topics that are keyed by cluster must have one partition count, found {counts}",
             "Create the missing ones with 'setpoint topics --create', or recreate the odd one",
         )
     return next(iter(counts.values()))
+
+
+async def _partition_counts(client: AIOKafkaAdminClient, topics: list[str]) -> dict[str, int]:
+    return {found["topic"]: len(found["partitions"]) for found in await client.describe_topics(topics)}
 
 
 __all__ = [

@@ -68,10 +68,10 @@ class Kinds:
         )  # fmt: skip
         self.tasks[resource] = asyncio.create_task(reflector.run())
 
-    def _declares(self, resource: Resource, key: ObjectKey) -> bool:
-        """A kind may be declared in two versions; each object is watched in its own."""
+    def _declares(self, resource: Resource, key: ObjectKey) -> ObjectKey | None:
+        """The declaration's own key. A kind may be declared in two versions; each object is watched in its own."""
         found = self.watcher.declared.get(key)
-        return found is not None and found.version == resource.version
+        return found.key if found is not None and found.version == resource.version else None
 
     def _listed(self, resource: Resource) -> None:
         """After a complete list: what is declared and was not in it."""

@@ -43,7 +43,8 @@ async def _print(folder: str) -> None:
     store = await open_store(f"chdb://{folder}")
     found = {}
     for name in VIEWS:
-        columns = [str(row[0]) for row in await store.query(f"DESCRIBE TABLE {name}")]
+        described = await store.query(f"DESCRIBE TABLE {name}")
+        columns = [str(column) for column, _, default, *_ in described if default != "EPHEMERAL"]
         rows = await store.query(f"SELECT {', '.join(columns)} FROM {name}")
         found[name] = [dict(zip(columns, row, strict=True)) for row in rows]
     await store.close()

@@ -35,7 +35,7 @@ async def test_soak(frail_battle: Field) -> None:
 
 async def cycle(battle: Field, until: float) -> list[str]:
     """Kill one thing after the other in a storm; what was killed."""
-    kills = []
+    kills: list[str] = []
     async with stormy(battle):
         while not kills or time.monotonic() < until:
             kills.append(await kill_something(battle))

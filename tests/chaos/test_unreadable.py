@@ -9,12 +9,7 @@ from tests.chaos.kills import kill_at_work, stormy
 from tests.recording import produce
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
-BROKEN = (
-    b'{"specversion": "1.0", "type": "dev.setpoint.drift.detected.v1"',
-    b"\xff\xfe no event",
-    b"[]",
-    b'{"type": 1}',
-)
+BROKEN = (b'{"type": "dev.setpoint.drift.detected.v1"', b"\xff\xfe no event", b"[]", b'{"type": 1}')
 
 
 async def test_unreadable_records_do_no_harm(battle: Field) -> None:
@@ -30,6 +25,6 @@ async def test_unreadable_records_do_no_harm(battle: Field) -> None:
         await kill_at_work(battle, "watcher")
         await battle.until_ready()
     topics = await battle.finish()
-    letters = [letter.value for letter in topics.of(TopicName.DEAD_LETTER)]
-    assert sorted(letters, key=bytes) == sorted(BROKEN * 2, key=bytes)
+    letters = [letter.value or b"" for letter in topics.of(TopicName.DEAD_LETTER)]
+    assert sorted(letters) == sorted(BROKEN * 2)
     print(battle.summary(topics))

@@ -3,6 +3,7 @@
 Every function gives its findings in words; no findings, no defect. All of it is read after the services have ended.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -43,10 +44,10 @@ def actions(topics: Topics) -> Iterator[str]:
 
 
 def recorded(topics: Topics, commits: Commits, history: History) -> Iterator[str]:
-    """Every readable record below the recorder's commits has its row once, byte for byte; and there is no other row."""
+    """Every readable record below the recorder's commits has its row once, as it was; and there is no other row."""
     below = {(place.topic, place.partition): commit.offset for place, commit in commits.items()}
     yield from (f"an intent was left open: {place} {found}" for place, found in commits.items() if found.metadata)
-    wanted: dict[Place, bytes] = {}
+    wanted: dict[Place, Any] = {}
     samples: Counter[tuple[Place, int]] = Counter()
     for record in topics.of(*RECORDED):
         event = readable(record)
@@ -55,11 +56,11 @@ def recorded(topics: Topics, commits: Commits, history: History) -> Iterator[str
                 yield f"not passed by the recorder: {record.place}"
         elif event is not None:
             sampled = event.data if isinstance(event.data, MetricSampled) else None
-            wanted[record.place] = b"" if sampled else record.value or b""
+            wanted[record.place] = _kept(record.value or b"", sampled is not None)
             samples.update((record.place, index) for index in range(len(sampled.samples) if sampled else 0))
     rows = Counter(_place(row) for row in history["events"])
     yield from _differ("records", Counter(list(wanted)), "rows", rows)
-    changed = [_place(row) for row in history["events"] if wanted.get(_place(row), b"").decode() != row["payload"]]
+    changed = [_place(row) for row in history["events"] if wanted.get(_place(row)) != json.loads(row["payload"])]
     yield from (f"the row of {place} is not its record" for place in changed[:5])
     found = Counter((_place(row), int(row["sample"])) for row in history["metrics"])
     yield from _differ("samples", samples, "rows of metrics", found)
@@ -106,6 +107,14 @@ def logs(paths: Iterable[Path]) -> Iterator[str]:
             wrong = line.get("level") in ("error", "critical") and ours
             if wrong or line.get("event") in DEFECTS or "exception" in line:
                 yield f"{path.name}: {str(line)[:1500]}"
+
+
+def _kept(value: bytes, sampled: bool) -> Any:
+    """What the row has of a record: all of it, but samples, which have rows of their own."""
+    event = json.loads(value)
+    if sampled:
+        event["data"]["samples"] = []
+    return event
 
 
 def _place(row: Row) -> Place:

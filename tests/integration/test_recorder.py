@@ -234,6 +234,20 @@ async def test_reading_stops_at_the_limit_of_memory(
     await proved(store, "c-full", 3000)
 
 
+async def test_a_group_with_another_name_goes_on_behind_the_record(
+    own_broker: LocalBroker, store: ClickHouse, settings: Settings
+) -> None:
+    """Expired offsets, or a new prefix over the same database: nothing is recorded twice."""
+    await produce(own_broker.bootstrap, [change("c-group", number) for number in range(100)])
+    async with recorder(settings, store):
+        await has(store, "c-group", 100)
+    await produce(own_broker.bootstrap, [change("c-group", number) for number in range(100, 150)])
+    other = settings.model_copy(update={"group_prefix": f"{settings.group_prefix}-other"})
+    async with recorder(other, store):
+        await has(store, "c-group", 150)
+    await proved(store, "c-group", 150)
+
+
 async def test_a_broker_that_comes_back_is_read_on(
     own_broker: LocalBroker, store: ClickHouse, settings: Settings
 ) -> None:

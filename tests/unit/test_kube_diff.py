@@ -36,6 +36,9 @@ SPEC = SchemaNode(
         "labels": SchemaNode(values=TEXT, built_in=True),
         "targetPort": SchemaNode(is_int_or_string=True, built_in=True),
         "className": TEXT,
+        "reference": SchemaNode(atomic_map=True, built_in=True),
+        "rules": SchemaNode(items=SchemaNode(), built_in=True),
+        "custom": SchemaNode(items=SchemaNode(fields={"size": SchemaNode(default=7)})),
         "emptyDir": SchemaNode(built_in=True),
         "hostPath": SchemaNode(built_in=True),
     },
@@ -73,6 +76,17 @@ def differences(desired: dict[str, Any], live: dict[str, Any], *ignore: str) -> 
             {"containers": [{"name": "a"}, {"name": "b"}]}, {"containers": [{"name": "b"}, {"name": "a"}]},
             id="order-of-a-map-list",
         ),
+        pytest.param(
+            {"reference": {"fieldPath": "status.podIP"}},
+            {"reference": {"fieldPath": "status.podIP", "apiVersion": "v1"}},
+            id="default-in-an-atomic-map",
+        ),
+        pytest.param(
+            {"rules": [{"ports": [{"port": 80}]}]},
+            {"rules": [{"ports": [{"port": 80, "protocol": "TCP"}]}]},
+            id="default-in-an-atomic-list",
+        ),
+        pytest.param({"custom": [{"a": 1}]}, {"custom": [{"a": 1, "size": 7}]}, id="default-of-a-custom-resource"),
         pytest.param({"finalizers": ["a", "b"]}, {"finalizers": ["b", "c", "a"]}, id="order-and-more-of-a-set"),
         pytest.param(
             containers(ports=[{"containerPort": 80}]), containers(ports=[{"containerPort": 80, "protocol": "TCP"}]),
@@ -107,6 +121,18 @@ def test_another_spelling_is_no_difference(desired: dict[str, Any], live: dict[s
         pytest.param(
             {"selector": {"app": "x"}}, {"selector": {"app": "x", "more": "y"}},
             ("/spec/selector", "changed", {"app": "x"}, {"app": "x", "more": "y"}), id="atomic-map-is-one-field",
+        ),
+        pytest.param(
+            {"rules": [{"ports": [{"port": 80}]}]},
+            {"rules": [{"ports": [{"port": 80}], "from": [{}]}]},
+            ("/spec/rules", "changed", [{"ports": [{"port": 80}]}], [{"ports": [{"port": 80}], "from": [{}]}]),
+            id="addition-inside-an-atomic-list",
+        ),
+        pytest.param(
+            {"custom": [{"a": 1}]},
+            {"custom": [{"a": 1, "size": 8}]},
+            ("/spec/custom", "changed", [{"a": 1}], [{"a": 1, "size": 8}]),
+            id="addition-inside-a-custom-resource's-list",
         ),
         pytest.param({"finalizers": ["a"]}, {"finalizers": []}, ("/spec/finalizers/0", "removed", "a", None), id="set"),
         pytest.param(
@@ -196,6 +222,15 @@ def test_what_an_apply_would_take_away_is_an_addition() -> None:
     live = obj({"containers": [{"name": "side"}, {"name": "web", "image": "x"}]})
     found = predicted_diff(obj(containers(image="x")), live, SCHEMA, desired)
     assert [(diff.path, diff.kind) for diff in found] == [("/spec/containers/0", "added")]
+
+
+def test_a_default_inside_an_atomic_map_is_predicted_as_well() -> None:
+    """What the server puts into `fieldRef` beside the declared path is in its prediction too."""
+    desired = obj({"reference": {"fieldPath": "x"}})
+    live = obj({"reference": {"fieldPath": "x", "apiVersion": "v9"}})
+    assert predicted_diff(live, live, SCHEMA, desired) == []
+    other = obj({"reference": {"fieldPath": "x", "apiVersion": "v8"}})
+    assert [diff.path for diff in predicted_diff(other, live, SCHEMA, desired)] == ["/spec/reference"]
 
 
 def test_the_servers_spelling_of_a_declared_value_counts() -> None:

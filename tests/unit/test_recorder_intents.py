@@ -57,12 +57,32 @@ def test_a_token_is_the_range_alone() -> None:
             Opening(start=50, replay=Span(40, 49), lost=Span(40, 44)),
             id="retention took half",
         ),
-        pytest.param(40, "", Held(0, 10), Opening(start=0, recreated=True), id="topic made anew"),
-        pytest.param(
-            40, "1:49", Held(0, 45), Opening(start=0, lost=Span(40, 49), recreated=True), id="made anew under an intent"
-        ),
     ],
 )
 def test_where_to_start(offset: int, metadata: str, held: Held, opening: Opening) -> None:
     """Replay what was announced, go on behind it, and name what nobody can read any more."""
     assert plan(offset, metadata, held) == opening
+
+
+@pytest.mark.parametrize(
+    ("held", "opening"),
+    [
+        pytest.param(Held(0, 90), Opening(start=40), id="go on behind it"),
+        pytest.param(Held(0, 40), Opening(start=40), id="nothing is new"),
+        pytest.param(Held(50, 90), Opening(start=50, lost=Span(40, 49)), id="retention overtook it"),
+    ],
+)
+def test_without_a_commit_the_record_says_where_to_start(held: Held, opening: Opening) -> None:
+    """A group whose offsets expired, or one with a new name, records nothing twice."""
+    assert plan(NO_OFFSET, "", held, recorded=39) == opening
+
+
+@pytest.mark.parametrize(
+    ("offset", "metadata", "recorded"),
+    [(40, "", None), (20, "1:39", None), (NO_OFFSET, "", 39)],
+    ids=["passed", "announced", "recorded"],
+)
+def test_a_topic_that_is_shorter_than_its_record_stops_it(offset: int, metadata: str, recorded: int | None) -> None:
+    """The same offsets would stand for other events, and the engine would drop those as repeated."""
+    with pytest.raises(Permanent, match=r"made anew.*another database"):
+        plan(offset, metadata, Held(0, 30), recorded)

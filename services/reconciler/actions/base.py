@@ -28,12 +28,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class Context:
-    """What an action works with."""
+    """What an action works with. `plan_only`: its plan is for people to read, nothing will be applied."""
 
     hands: Hands
     declared: Declared
     step: RevertStep
     clock: Clock
+    plan_only: bool = False
 
 
 @dataclass(frozen=True)

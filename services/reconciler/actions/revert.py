@@ -25,7 +25,7 @@ class Revert(Action):
 
     async def plan(self, context: Context) -> Plan:
         live = await context.hands.get(context.declared)
-        return Plan(live, await context.hands.judge(context.declared, live))
+        return Plan(live, await context.hands.judge(context.declared, live, quick=not context.plan_only))
 
     async def apply(self, plan: Plan, context: Context) -> Object:
         return await context.hands.put_back(context.declared, plan.live, plan.finding)
