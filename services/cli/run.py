@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -9,7 +10,15 @@ import click
 from services.cli.options import cluster_options, files_options, kafka_option, log_options
 from services.kube.cluster import open_cluster
 from services.kube.sources import declared_source, policy_source
-from services.local.launch import ON_A_CLUSTER, SERVICES, Surroundings, keep_running
+from services.local.launch import (
+    ON_A_CLUSTER,
+    SERVICES,
+    Surroundings,
+    keep_running,
+    new_health,
+    patiently,
+    until_stopped,
+)  # fmt: skip
 from services.local.signals import stop_event
 from services.runtime.clock import SystemClock
 from services.runtime.health import Health, serve_health
@@ -17,7 +26,6 @@ from services.runtime.kafka import ensure_topics
 from services.runtime.logging import configure_logging, get_log
 from services.runtime.metrics import Metrics
 from services.runtime.settings import Settings, load_settings
-from services.runtime.tasks import run_until
 
 
 @click.command(
@@ -48,23 +56,26 @@ async def _run(service: str, settings: Settings, create_topics: bool) -> None:
     wanted = "context" if service in ON_A_CLUSTER else "clickhouse"
     settings.need(wanted, f"--{wanted}")
     stop, clock = stop_event(), SystemClock()
-    health, metrics = Health(service, clock), Metrics(service)
+    health, metrics = new_health(service, clock), Metrics(service)
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(serve_health(health, metrics, settings.http_host, settings.http_port))
         if port is not None:
             get_log(service).info("health is served", host=settings.http_host, port=port)
-        if create_topics:
-            await ensure_topics(settings)
-        around = await _surroundings(stack, service, settings, clock, stop)
-        await run_until(stop, keep_running(service, around, health, metrics))
+        around = Surroundings(settings, clock, stop)
+        await until_stopped(stop, _serve(stack, service, around, create_topics, health, metrics))
 
 
-async def _surroundings(
-    stack: AsyncExitStack, service: str, settings: Settings, clock: SystemClock, stop: asyncio.Event
-) -> Surroundings:
-    if service not in ON_A_CLUSTER:
-        return Surroundings(settings, clock, stop)
-    declared, policies = declared_source(settings), policy_source(settings)
-    cluster = await open_cluster(settings.kubeconfig, str(settings.context), settings.cluster)
-    stack.push_async_callback(cluster.close)
-    return Surroundings(settings, clock, stop, cluster, declared, policies)
+async def _serve(
+    stack: AsyncExitStack, service: str, around: Surroundings, create_topics: bool, health: Health, metrics: Metrics
+) -> None:
+    """Wait for the parts that are away, also at the start, since they may all be started at once."""
+    settings, clock = around.settings, around.clock
+    if create_topics:
+        await patiently(lambda: ensure_topics(settings), service, clock, health)
+    if service in ON_A_CLUSTER:
+        declared, policies = declared_source(settings), policy_source(settings)
+        place = settings.kubeconfig, str(settings.context), settings.cluster
+        cluster = await patiently(lambda: open_cluster(*place), service, clock, health)
+        stack.push_async_callback(cluster.close)
+        around = replace(around, cluster=cluster, declared=declared, policies=policies)
+    await keep_running(service, around, health, metrics)

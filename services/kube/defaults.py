@@ -61,7 +61,7 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "nodePort": (ANY,),
     "targetPort": (ANY,),
     "allocateLoadBalancerNodePorts": (True,),
-    "type": ("ClusterIP", "RollingUpdate", "Opaque", "Utilization"),
+    "type": ("ClusterIP", "RollingUpdate", "Opaque"),
     "policyTypes": (["Ingress"], ["Ingress", "Egress"]),
     # the rest
     "apiVersion": ("v1",),
@@ -69,7 +69,15 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "phase": ("Pending",),
     "expirationSeconds": (3600,),
     "apiGroup": ("rbac.authorization.k8s.io",),
-    "averageUtilization": (80,),
+    "minReplicas": (1,),
+    "metrics": (
+        [
+            {
+                "type": "Resource",
+                "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
+            }
+        ],
+    ),
     "reclaimPolicy": ("Delete",),
     "volumeBindingMode": ("Immediate",),
     "preemptionPolicy": ("PreemptLowerPriority",),

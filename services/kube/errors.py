@@ -18,7 +18,10 @@ from services.runtime.errors import SetpointError, Temporary
 
 IMMUTABLE = ("field is immutable", "updates to statefulset spec for fields other than", "is immutable")
 # What the server says with 500 where the object is what it does not like.
-ABOUT_THE_OBJECT = ("unknown field", "duplicate", "failed to convert", "failed calling webhook")
+ABOUT_THE_OBJECT = (
+    "unknown field", "not declared in schema", "duplicate", "failed to convert", "failed to create typed",
+    "failed calling webhook",
+)  # fmt: skip
 RIGHTS = 'User "'  # every authorizer's refusal names the user, admission's never does
 
 

@@ -17,17 +17,20 @@ class Page(list[Object]):
 
 
 async def pages(session: Session, resource: Resource, namespace: str = "", size: int = PAGE) -> AsyncIterator[Page]:
-    """Every page, all in one where `size` is 0. Raises Gone where a continue token expired before the last one."""
+    """Every page, all in one where `size` is 0. Raises Gone where a continue token expired before the last one.
+
+    Nothing of a page is kept here: who takes its objects out of it as they are dealt with never holds two pages.
+    """
     token = ""
     while True:
         params = {"limit": str(size)} if size else {}
         if token:
             params["continue"] = token
         answer = await session.request("GET", resource.path(namespace), params=params, timeout=TIMEOUT_S)
-        page = Page(answer.get("items") or ())
+        page = Page(answer.pop("items", None) or ())
         page.version = str(answer["metadata"]["resourceVersion"])
-        yield page
         token = str(answer["metadata"].get("continue") or "")
+        yield page
         if not token:
             return
 

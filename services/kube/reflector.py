@@ -130,7 +130,8 @@ class Reflector:
         try:
             async for page in pages(self.session, self.resource, self.namespace, self.page_size):
                 version = page.version
-                for obj in page:
+                while page:
+                    obj = page.pop()
                     key = self.interest(self.key(obj))
                     if key is not None:
                         seen.add(key)

@@ -15,7 +15,7 @@ from services.kube.cluster import Cluster, open_cluster
 from services.kube.sources import declared_source, policy_source
 from services.local.broker import LocalBroker
 from services.local.engine import serve_engine
-from services.local.launch import SERVICES, Surroundings, keep_running
+from services.local.launch import SERVICES, Surroundings, keep_running, new_health
 from services.local.prepare import KafkaParts
 from services.recorder.store import ClickHouse, Store, open_store
 from services.runtime.clock import SystemClock
@@ -110,7 +110,7 @@ async def _services(stack: AsyncExitStack, running: Platform, store: Store) -> N
     )
     tasks = []
     for name in SERVICES:
-        health, metrics = Health(name, clock), Metrics(name)
+        health, metrics = new_health(name, clock), Metrics(name)
         running.healths[name] = health
         port = await stack.enter_async_context(serve_health(health, metrics, settings.http_host, 0))
         running.ports[name] = int(port or 0)

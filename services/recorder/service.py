@@ -53,7 +53,7 @@ async def run_recorder(
     """
     bootstrap, url = str(settings.need("kafka", "--kafka")), str(settings.need("clickhouse", "--clickhouse"))
     backoff, count = Backoff(first=0.5), DlqCount(dlq or DlqLimit())
-    troubles: list[str] = []
+    troubles = ["it has not started yet"]
     health.require("start", lambda: troubles[-1] if troubles else None)
 
     async def record_once() -> None:

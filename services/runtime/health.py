@@ -40,7 +40,9 @@ class Health:
         self.beats.pop(name, None)
 
     def problems(self) -> dict[str, str]:
-        """What stands against being ready, by condition."""
+        """What stands against being ready, by condition. Nobody is ready before it has said what that takes."""
+        if not self.conditions:
+            return {"start": "is starting"}
         found = {name: condition() for name, condition in self.conditions.items()}
         return {name: problem for name, problem in found.items() if problem}
 

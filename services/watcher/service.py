@@ -42,10 +42,12 @@ async def run_watcher(
 ) -> None:  # fmt: skip
     """Run until `stop`. Raises Temporary where the broker is away at the start."""
     bootstrap = str(settings.need("kafka", "--kafka"))
+    health.require("watch", lambda: "the broker was not reached yet")
     async with started(admin(bootstrap)) as client:
         partitions = await shared_partitions(client)
     group = f"{settings.group_prefix}-watcher-{cluster.name}"
     leadership = Leadership(bootstrap, group, cluster.name, partitions)
+    health.require("watch", leadership.problem)
     async with started(make_producer(bootstrap, client_id="setpoint-watcher")) as producer:
         health.require("baselines", lambda: str(declared.problem) if declared.problem else None)
         await run_until(
@@ -107,7 +109,7 @@ async def _follow(
     looked = clock.monotonic()
     followed, changed = -1, True
     baselines: set[str] = set()
-    health.require("broker", lambda: watcher.unsent)
+    health.require("broker", watcher.unsent)
     while True:
         health.beat("follow", within=60.0)
         if changed or followed != declared.version:

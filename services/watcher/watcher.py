@@ -6,6 +6,7 @@ counts as told only once the broker has it; until then the key comes back, so th
 away and nothing piles up either.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
@@ -33,6 +34,7 @@ from services.watcher.lives import Observed, advance, again, cleared
 from services.watcher.memory import Memory
 
 WORKERS = 24
+PATIENCE_S = 5.0
 RETELL = timedelta(days=1)  # an open drift is said again, well before the topic's retention forgets it
 
 
@@ -49,7 +51,8 @@ class Watcher:
         self.queue: WorkQueue[ObjectKey] = WorkQueue()
         self.latest: dict[ObjectKey, tuple[Object | None, float]] = {}
         self.failures: dict[ObjectKey, Backoff] = {}
-        self.unsent: str | None = None  # why the broker did not take the last events
+        self.refused: str | None = None  # why the broker did not take the last events
+        self.sending: dict[int, float] = {}  # since when each worker waits for the broker
 
     def declare(self, declared: Mapping[ObjectKey, Declared]) -> None:
         """Take over a new declared state; drifts of what is no longer declared are closed."""
@@ -66,7 +69,8 @@ class Watcher:
                 return
         except Exception as error:  # noqa: BLE001 - an odd object must not end the watch; the worker names the failure
             self.log.warning("an object could not be compared at once", object=str(key), error=repr(error))
-        self.latest[key] = (obj, self.clock.monotonic())
+        # While events wait only the key is kept; the object is read again when its turn comes.
+        self.latest[key] = (None if self.unsent() else obj, self.clock.monotonic())
         self.queue.add(key)
 
     def missing(self, keys: Iterable[ObjectKey]) -> None:
@@ -93,7 +97,7 @@ class Watcher:
 
     def _later(self, key: ObjectKey, error: Exception) -> None:
         if isinstance(error, KafkaError):
-            self.unsent = f"the broker does not take events: {error}"
+            self.refused = f"the broker refuses events: {error}"
         wait = self.failures.setdefault(key, Backoff(first=0.2, most=30.0)).next()
         self.latest.pop(key, None)  # it is read again then: nothing is kept in memory while a part is away
         self.metrics.inc("loop_errors_total")
@@ -180,9 +184,21 @@ class Watcher:
             )  # fmt: skip
 
     async def _send(self, records: list[Outgoing]) -> None:
-        if records:
+        """Wait for the broker for as long as it takes: a record that was given to the producer will be sent."""
+        if not records:
+            return
+        mark = id(records)
+        self.sending[mark] = self.clock.monotonic()
+        try:
             await send_all(self.producer, records)
-            self.unsent = None
+            self.refused = None
+        finally:
+            del self.sending[mark]
+
+    def unsent(self) -> str | None:
+        """Why events wait, None where they do not."""
+        waits = self.clock.monotonic() - min(self.sending.values(), default=math.inf)
+        return f"the broker has not taken an event for {waits:.0f} s" if waits > PATIENCE_S else self.refused
 
     def _change(
         self, key: ObjectKey, target: Target, live: Object | None, packed: bytes, version: str, writer: Owner | None

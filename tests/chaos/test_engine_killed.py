@@ -17,6 +17,7 @@ RECORDS = 3000
 async def test_the_engine_is_killed_during_inserts(battle: Field) -> None:
     """Each round ends between the announcement of an insert and its end: every row is there once after it."""
     battle.start(*ALL)
+    await battle.until_ready()
     produced = 0
     async with stormy(battle):
         for _ in range(ROUNDS):

@@ -93,7 +93,7 @@ async def test_answers_are_told_apart(client: Client, namespace: str, reader: Cl
         client.cluster.resource("example.org", "Nothing")
     with pytest.raises(NotFound, match="version v2"):
         client.cluster.resource("apps", "Deployment", "v2")
-    with pytest.raises(Invalid, match="unknown"):
+    with pytest.raises(Invalid, match="not declared"):
         await client.cluster.apply({**obj, "dat": {}}, dry_run=True)
     assert await client.cluster.get(ObjectKey("", "ConfigMap", namespace, "none")) is None
     assert await client.cluster.get(ObjectKey("example.org", "Nothing", namespace, "none")) is None
@@ -115,7 +115,8 @@ async def test_what_is_refused_of_a_secret_shows_no_value(client: Client, namesp
         await client.cluster.apply({**secret, "data": {"k": "hunter2 is no base64"}})
     assert "hunter2" not in str(refused.value)
     with pytest.raises(Invalid) as refused:
-        await client.cluster.apply({**secret, "data": {"hunter2/key": "aGVsbG8="}, "type": "kubernetes.io/tls"})
+        docker = {"type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": "hunter2"}}
+        await client.cluster.apply({**secret, **docker})
     assert "hunter2" not in str(refused.value)
 
 

@@ -19,7 +19,8 @@ MANIFEST = "{apiVersion: v1, kind: ConfigMap, metadata: {name: limits, namespace
 
 @pytest.fixture(autouse=True)
 def nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No settings of the machine's, no running `up`, no kubeconfig."""
+    """No settings of the machine's, no running `up`, no kubeconfig; and the logs of other tests stay as they are."""
+    monkeypatch.setattr("services.cli.run.configure_logging", lambda *_: None)
     for name in ("SETPOINT_KAFKA", "SETPOINT_CLICKHOUSE", "SETPOINT_CONTEXT", "SETPOINT_BASELINES", "KUBECONFIG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -16,6 +16,11 @@ def test_every_condition_is_asked_each_time() -> None:
     assert health.problems() == {}
 
 
+def test_who_has_not_begun_is_not_ready() -> None:
+    """A service that has said nothing yet may be about to fail."""
+    assert Health("watcher", StillClock()).problems() == {"start": "is starting"}
+
+
 def test_a_loop_that_does_not_go_round_is_a_problem() -> None:
     """Until it goes round again."""
     clock = StillClock()
@@ -34,6 +39,7 @@ def test_a_loop_that_has_ended_as_it_should_is_forgotten() -> None:
     clock = StillClock()
     health = Health("watcher", clock)
     health.beat("loop", within=10)
+    health.require("group", lambda: None)
     health.forget("loop")
     clock.advance(100)
     assert health.problems() == {}
@@ -47,6 +53,7 @@ async def test_the_endpoints() -> None:
     health, metrics = Health("watcher", StillClock()), Metrics("watcher")
     async with serve_health(health, metrics, "127.0.0.1", 0) as port, aiohttp.ClientSession() as client:
         base = f"http://127.0.0.1:{port}"
+        health.require("watch", lambda: None)
         async with client.get(base + "/ready") as answer:
             assert (answer.status, await answer.json()) == (200, {"service": "watcher", "ready": True, "problems": {}})
         health.require("watch", lambda: "not listed yet")

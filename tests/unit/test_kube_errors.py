@@ -37,6 +37,7 @@ def status(message: str, reason: str = "") -> dict[str, Any]:
         pytest.param(422, status("no"), Invalid, id="422"),
         pytest.param(429, status("slow"), TooManyRequests, id="429"),
         pytest.param(500, status(".spec.x: unknown field"), Invalid, id="500-unknown-field"),
+        pytest.param(500, status(".dat: field not declared in schema"), Invalid, id="500-undeclared-field"),
         pytest.param(500, status("failed to convert new object: illegal base64 data"), Invalid, id="500-decoding"),
         pytest.param(500, status('failed calling webhook "w": refused'), Invalid, id="500-webhook"),
         pytest.param(500, status("etcd"), Unavailable, id="500"),

@@ -194,13 +194,31 @@ async def test_nothing_is_lost_while_the_broker_is_away(world: World) -> None:
     world.broker.away = True
     for version in range(2, 6):
         world.see(config(str(version), version))
-        await eventually(lambda: world.watcher.unsent)
+        await eventually(world.watcher.unsent)
     await eventually(lambda: world.watcher.latest == {})
     assert world.watcher.memory.drifts == {}
     world.broker.away = False
     await world.settled()
     assert world.told() == ["detected 5", "updated"]
-    assert world.watcher.unsent is None
+    assert world.watcher.unsent() is None
+
+
+async def test_a_broker_that_does_not_answer_is_waited_for(world: World) -> None:
+    """What was given to the producer will be sent, so nothing else is told of that object before; and it is said."""
+    world.see(config("1", 1), "list")
+    world.broker.slow = asyncio.get_running_loop().create_future()
+    world.see(config("2", 2))
+    await eventually(lambda: world.watcher.sending)
+    assert world.watcher.unsent() is None
+    world.clock.advance(60)
+    assert "60 s" in str(world.watcher.unsent())
+    world.see(config("1", 3))
+    assert world.watcher.latest[KEY][0] is None  # only the key is kept while events wait
+    slow, world.broker.slow = world.broker.slow, None
+    slow.set_result(None)
+    await world.settled()
+    assert world.told() == ["detected 2", "updated", "cleared", "updated"]
+    assert world.watcher.unsent() is None
 
 
 async def test_what_was_put_right_while_the_broker_was_away_is_no_drift(world: World) -> None:
@@ -208,7 +226,7 @@ async def test_what_was_put_right_while_the_broker_was_away_is_no_drift(world: W
     world.see(config("1", 1), "list")
     world.broker.away = True
     world.see(config("2", 2))
-    await eventually(lambda: world.watcher.unsent)
+    await eventually(world.watcher.unsent)
     world.see(config("1", 3))
     world.broker.away = False
     await world.settled()
