@@ -34,7 +34,7 @@ async def run(parts: Parts) -> tuple[list[Figure], str]:
         stage.declare(objects)
         await stage.start(*SERVICES)
         await stage.calm()
-        async with watching(stage.api) as independent, reading(stage.broker.bootstrap) as told:
+        async with watching(stage.api) as independent, reading(stage.broker.bootstrap, at_once=True) as told:
             courses = [await correct(stage, independent, told, drift) for drift in drifts][WARM_UP:]
     spent = [(course.right - course.answered) * 1000 for course in courses]
     figures = [figure(name, percentile(spent, int(name[-2:])), len(spent)) for name in NAMES]

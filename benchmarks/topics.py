@@ -66,10 +66,11 @@ def unix(text: str) -> float:
 
 
 @asynccontextmanager
-async def reading(bootstrap: str) -> AsyncIterator[Told]:
-    """Read the topics from their ends on, for the length of a block."""
+async def reading(bootstrap: str, *, at_once: bool) -> AsyncIterator[Told]:
+    """Read the topics from their ends on, for the length of a block; `at_once` for who wants to know when."""
     told = Told()
-    consumer = make_consumer(bootstrap, *READ, client_id="setpoint-bench")
+    pace: dict[str, Any] = {} if at_once else {"fetch_min_bytes": 256 * 1024, "fetch_max_wait_ms": 250}
+    consumer = make_consumer(bootstrap, *READ, client_id="setpoint-bench", **pace)
     async with started(consumer):
         await consumer.seek_to_end()
         async with background(_read(consumer, told)):

@@ -1,7 +1,6 @@
 """`setpoint diff`: a baseline against a cluster, now. Needs no broker and changes nothing."""
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,8 +47,7 @@ def command(baseline: Path, kubeconfig: Path | None, context: str | None, local:
     """
     settings = load_settings(kubeconfig=kubeconfig, context=context)
     found, cluster = asyncio.run(_compare(baseline, settings, not local))
-    key = settings.mask_key.encode() if settings.mask_key else secrets.token_bytes(32)
-    data = as_data(found, key)
+    data = as_data(found, settings.key())
     if output == "table":
         _show(Console(), data, cluster)
     else:

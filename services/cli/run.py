@@ -26,6 +26,7 @@ from services.runtime.kafka import ensure_topics
 from services.runtime.logging import configure_logging, get_log
 from services.runtime.metrics import Metrics
 from services.runtime.settings import Settings, load_settings
+from services.runtime.tasks import run_until
 
 
 @click.command(
@@ -78,4 +79,8 @@ async def _serve(
         cluster = await patiently(lambda: open_cluster(*place), service, clock, health)
         stack.push_async_callback(cluster.close)
         around = replace(around, cluster=cluster, declared=declared, policies=policies)
-    await keep_running(service, around, health, metrics)
+    service_runs = keep_running(service, around, health, metrics)
+    if service == "reconciler" and around.declared and around.cluster:  # a watcher follows them by itself
+        await run_until(around.stop, service_runs, around.declared.keep_fresh(around.cluster, clock))
+    else:
+        await service_runs

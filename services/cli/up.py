@@ -62,7 +62,8 @@ async def _up(settings: Settings, folder: Path) -> int:
     if settings.kafka is None:
         with shown_progress(notes) as progress:
             kafka = await prepare_kafka(progress)
-    settings = settings.model_copy(update={"mask_key": settings.mask_key or kept_key(folder / "mask.key")})
+    if "mask_key" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"mask_key": kept_key(folder / "mask.key")})
     configure_logging(settings.log_level, settings.log_format, log)
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(platform(settings, folder, kafka))

@@ -4,6 +4,7 @@ A broken file keeps the last good state and shows in `problem`. `version` counts
 a process sees for itself that there is a new one.
 """
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from threading import Lock
@@ -11,10 +12,14 @@ from threading import Lock
 from services.kube.baselines import Declared, DeclaredState
 from services.kube.cluster import Cluster
 from services.kube.discovery import Catalogue
-from services.kube.errors import NotFound
+from services.kube.errors import ApiError, NotFound
 from services.kube.objects import ObjectKey
+from services.runtime.clock import Clock
 from services.runtime.errors import SetpointError
 from services.runtime.lastgood import LastGood
+
+REFRESH_S = 1.0
+REDISCOVER_S = 30.0
 
 
 class DeclaredSource:
@@ -36,6 +41,17 @@ class DeclaredSource:
         with self.reading:
             if self.files.refresh():
                 self.version += 1
+
+    async def keep_fresh(self, cluster: Cluster, clock: Clock) -> None:
+        """Follow files and served kinds until cancelled: for a process in which no watcher does."""
+        next_look = clock.monotonic() + REDISCOVER_S
+        while True:
+            await clock.sleep(REFRESH_S)
+            await asyncio.to_thread(self.refresh)
+            if clock.monotonic() >= next_look:
+                next_look = clock.monotonic() + REDISCOVER_S
+                with suppress(ApiError):  # the API server is away, which whoever needs it says
+                    await cluster.rediscover()
 
     def bound(self, cluster: Cluster) -> Mapping[ObjectKey, Declared]:
         """By object, namespaces filled in as the kinds' scopes say."""

@@ -1,6 +1,6 @@
 """List and watch one kind for as long as asked, without a gap: what a watch missed, the next list makes good.
 
-The rules are client-go's: pages of 500, watch from the list's resourceVersion with bookmarks, a random end after five
+The rules are client-go's: list in pages, watch from the list's resourceVersion with bookmarks, a random end after five
 to ten minutes, 410 → list again, 429 → the server's own pace, silence → reconnect, deletes found by comparing a new
 list with what was known. Not kubernetes-asyncio's watch: it loses events and hangs (no back-off, no 410, one pool).
 Only keys are kept here, some 100 bytes an object; who listens keeps what it needs.

@@ -38,9 +38,28 @@ def configure_logging(level: str = "info", form: str = "json", file: Path | None
     )
     handler = logging.StreamHandler(target)
     handler.setFormatter(formatter)
+    handler.addFilter(Sparse())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+class Sparse(logging.Filter):
+    """Lets a library's line pass once in `every` seconds. aiokafka says some hundred times a second that the broker is
+    away; our own lines, which tell what that means, do not come this way."""
+
+    def __init__(self, every: float = 10.0) -> None:
+        super().__init__()
+        self.every = every
+        self.passed: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        place = record.pathname, record.lineno
+        last = self.passed.get(place)
+        if last is not None and record.created - last < self.every:
+            return False
+        self.passed[place] = record.created
+        return True
 
 
 def get_log(service: str) -> Log:

@@ -33,8 +33,11 @@ class Settings(BaseSettings):
     baselines: Path | None = Field(None, description="file or folder with Baseline documents")
     policies: Path | None = Field(None, description="file or folder with Policy documents")
     protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease")
-    mask_key: str | None = Field(
-        None, min_length=16, repr=False, description="key of the hashes that stand for Secrets"
+    mask_key: str = Field(
+        default_factory=lambda: secrets.token_hex(32),
+        min_length=16,
+        repr=False,
+        description="key of the hashes that stand for Secrets; without one, hashes of two processes do not compare",
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
@@ -50,8 +53,8 @@ class Settings(BaseSettings):
         return value
 
     def key(self) -> bytes:
-        """The key of the hashes of Secrets; a random one, good for this process only, where none is set."""
-        return self.mask_key.encode() if self.mask_key else secrets.token_bytes(32)
+        """The key of the hashes of Secrets, as bytes."""
+        return self.mask_key.encode()
 
 
 def load_settings(**given: Any) -> Settings:

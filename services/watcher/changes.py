@@ -7,7 +7,7 @@ from typing import Any
 from schemas.events import ChangeObserved, Event, make_event, stable_id
 from schemas.target import Target
 from services.kube.objects import Object
-from services.kube.ownership import Owner
+from services.kube.ownership import Owner, author
 from services.kube.pointer import to_pointer
 
 SOURCE = "setpoint/watcher"
@@ -16,16 +16,22 @@ LEAF = object()
 
 
 def change_event(
-    target: Target, before: Object | None, after: Object | None, writer: Owner | None, version: str, now: datetime
-) -> Event[ChangeObserved] | None:
-    """The event for a step from `before` to `after` (projections, None for absent); None where they are equal."""
+    target: Target, before: Object | None, after: Object | None, live: Object | None, writer: Owner | None,
+    version: str, now: datetime,
+) -> Event[ChangeObserved] | None:  # fmt: skip
+    """The event for a step from `before` to `after` (projections, None for absent); None where they are equal.
+
+    Who did it is who owns the changed fields now; where nobody does, as of a removal, `writer`.
+    """
     if before == after:
         return None
     paths = tuple(changed_paths(before, after)) if before is not None and after is not None else ()
+    authors = (author(live, path) for path in paths[:MOST_PATHS]) if live else ()
+    owner = next((found for found in authors if found), writer)
     operation = "created" if before is None else "deleted" if after is None else "updated"
     data = ChangeObserved(
         target=target, operation=operation, resource_version=version, paths=paths[:MOST_PATHS],
-        manager=writer.manager if writer else None, time=now,
+        manager=owner.manager if owner else None, time=now,
     )  # fmt: skip
     identity = stable_id(target.subject, target.uid, version, operation)
     return make_event(data, id=identity, source=SOURCE, subject=target.subject, time=now, correlationid=identity)

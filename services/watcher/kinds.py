@@ -9,6 +9,7 @@ from services.kube.discovery import Resource
 from services.kube.errors import ApiError
 from services.kube.objects import ObjectKey
 from services.kube.reflector import Reflector
+from services.runtime.allocator import give_back
 from services.runtime.clock import Clock
 from services.runtime.logging import Log
 from services.runtime.metrics import Metrics
@@ -74,11 +75,12 @@ class Kinds:
         return found.key if found is not None and found.version == resource.version else None
 
     def _listed(self, resource: Resource) -> None:
-        """After a complete list: what is declared and was not in it."""
+        """After a complete list: tell what is declared and was not in it, and let go of what the list took."""
         known = self.reflectors[resource].known if resource in self.reflectors else set()
         keys = (key for key in self.watcher.declared if (key.group, key.kind) == (resource.group, resource.kind))
         self.watcher.missing(key for key in keys if key not in known and self._declares(resource, key))
         self.metrics.set("watched_objects", len(known), kind=resource.kind)
+        give_back()
 
     async def _stop(self, resource: Resource) -> None:
         del self.reflectors[resource]

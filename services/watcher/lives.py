@@ -14,7 +14,7 @@ from services.kube.baselines import Declared
 from services.kube.describe import describe
 from services.kube.judge import Finding
 from services.kube.objects import Object
-from services.kube.ownership import Owner, last_writer
+from services.kube.ownership import Owner, author, last_writer
 
 SOURCE = "setpoint/watcher"
 
@@ -65,8 +65,8 @@ def cleared(
     live: Object | None,
     reason: ClearedReason = ClearedReason.IN_SYNC,
 ) -> Event[DriftCleared]:
-    """The end of a life."""
-    owner = last_writer(live) if live else None
+    """The end of a life. Who ended it is who owns a field that differed, or else who wrote last."""
+    owner = _corrector(drift, live) if live else None
     data = DriftCleared(
         target=drift.target, drift_id=drift.drift_id, baseline=drift.baseline, onset=drift.onset, cleared_at=now,
         reason=reason, resource_version=version, manager=owner.manager if owner else None,
@@ -75,6 +75,11 @@ def cleared(
         data, id=f"{drift.drift_id}-cleared", source=SOURCE, subject=drift.target.subject, time=now,
         correlationid=drift.drift_id, causationid=event_id(drift),
     )  # fmt: skip
+
+
+def _corrector(drift: DriftDetected, live: Object) -> Owner | None:
+    owners = (author(live, field.path) for field in drift.fields if field.kind == "changed")
+    return next((owner for owner in owners if owner), None) or last_writer(live)
 
 
 def event_id(drift: DriftDetected) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from services.kube.cluster import Cluster
-from services.kube.declared import DeclaredSource
+from services.kube.declared import REDISCOVER_S, REFRESH_S, DeclaredSource
 from services.kube.errors import ApiError
 from services.runtime.backoff import Backoff
 from services.runtime.clock import Clock
@@ -30,8 +30,6 @@ from services.watcher.leadership import Leadership
 from services.watcher.restore import read_told
 from services.watcher.watcher import WORKERS, Watcher
 
-REFRESH_S = 1.0
-REDISCOVER_S = 30.0
 STEADY_S = 60.0
 REDISCOVER_SOON_S = 3.0  # while a declared kind is not served
 

@@ -210,7 +210,7 @@ class Watcher:
         if known is None and (drift is None or drift.state != "missing"):
             return []  # first sight after a start: what it was before is not known
         after = self.memory.packers[key.group, key.kind].unpack(packed) if live else None
-        event = change_event(target, self.memory.before(key), after, writer, version, self.clock.now())
+        event = change_event(target, self.memory.before(key), after, live, writer, version, self.clock.now())
         if event is None:
             return []
         self.metrics.inc("changes_total", operation=event.data.operation)

@@ -10,7 +10,7 @@ from tests.chaos.kills import stormy
 from tests.recording import change, produce, samples
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
-ROUNDS = 3
+ROUNDS = 2
 RECORDS = 3000
 
 

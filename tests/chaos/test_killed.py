@@ -8,7 +8,7 @@ from tests.chaos.harness import ALL, Field
 from tests.chaos.kills import kill_at_any_time, kill_at_work, stormy
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
-ROUNDS = 2
+KILLS = (kill_at_work, kill_at_any_time, kill_at_any_time)
 
 
 @pytest.mark.parametrize("victim", ALL)
@@ -16,9 +16,8 @@ async def test_one_service_is_killed_again_and_again(battle: Field, victim: str)
     """Nothing is lost, done twice or forgotten, whichever service it is and whenever it dies."""
     battle.start(*ALL)
     async with stormy(battle):
-        for _ in range(ROUNDS):
-            await kill_at_work(battle, victim)
-            await kill_at_any_time(battle, victim)
+        for kill in KILLS:
+            await kill(battle, victim)
     print(battle.summary(await battle.finish()))
 
 
@@ -27,7 +26,6 @@ async def test_all_services_are_killed_at_random(battle: Field) -> None:
     battle.start(*ALL)
     await battle.until_ready()
     async with stormy(battle):
-        for _ in range(ROUNDS):
-            await asyncio.gather(*(kill_at_work(battle, victim) for victim in ALL))
-            await asyncio.gather(*(kill_at_any_time(battle, victim) for victim in ALL))
+        for kill in KILLS:
+            await asyncio.gather(*(kill(battle, victim) for victim in ALL))
     print(battle.summary(await battle.finish()))

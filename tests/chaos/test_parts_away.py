@@ -6,7 +6,7 @@ from tests.chaos.harness import ALL, Field
 from tests.chaos.kills import away, stormy
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
-ROUNDS = 3
+ROUNDS = 2
 
 
 async def test_the_broker_is_killed(battle: Field) -> None:

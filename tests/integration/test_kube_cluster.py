@@ -114,8 +114,8 @@ async def test_what_is_refused_of_a_secret_shows_no_value(client: Client, namesp
     with pytest.raises(Invalid) as refused:
         await client.cluster.apply({**secret, "data": {"k": "hunter2 is no base64"}})
     assert "hunter2" not in str(refused.value)
+    docker = {"type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": "hunter2"}}
     with pytest.raises(Invalid) as refused:
-        docker = {"type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": "hunter2"}}
         await client.cluster.apply({**secret, **docker})
     assert "hunter2" not in str(refused.value)
 

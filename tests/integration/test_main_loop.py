@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from schemas.events import ControlKind, ControlRemoved, ControlSet, Scope
+from services.kube.cluster import Cluster, open_cluster
 from services.kube.objects import Object, ObjectKey
 from services.kube.session import APPLY
 from services.local.broker import LocalBroker
@@ -49,7 +50,7 @@ class Loop:
 
     async def intrude(self, mode: str) -> None:
         """Change it under another name."""
-        await write(self.running, self.namespace, {"data": {"mode": mode}}, MERGE, {"fieldManager": "intruder"})
+        await write(self.running.cluster, self.namespace, {"data": {"mode": mode}}, MERGE, {"fieldManager": "intruder"})
 
     async def corrected(self) -> None:
         """Wait until it is as declared again."""
@@ -79,9 +80,20 @@ class Loop:
         return eventually(same, what=f"{sql} gives {wanted}")
 
 
-async def write(running: Platform, namespace: str, body: Object, content: str, params: dict[str, str]) -> None:
+async def write(cluster: Cluster, namespace: str, body: Object, content: str, params: dict[str, str]) -> None:
+    """Patch the ConfigMap as somebody else."""
     path = f"/api/v1/namespaces/{namespace}/configmaps/settings"
-    await running.cluster.session.request("PATCH", path, params=params, body=body, content_type=content)
+    await cluster.session.request("PATCH", path, params=params, body=body, content_type=content)
+
+
+async def _install(name: str, control_plane: LocalControlPlane) -> None:
+    """The declared state, before anybody watches it."""
+    cluster = await open_cluster(control_plane.kubeconfig, CONTEXT)
+    try:
+        await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        await write(cluster, name, _manifest(name), APPLY, {"fieldManager": "deployer", "force": "true"})
+    finally:
+        await cluster.close()
 
 
 @pytest.fixture
@@ -95,10 +107,8 @@ def looped(
         name, folder = f"loop-{uuid4().hex[:8]}", tmp_path_factory.mktemp("loop")
         async with AsyncExitStack() as stack:
             settings = _settings(name, mode, folder, broker, control_plane)
+            await _install(name, control_plane)
             running = await stack.enter_async_context(platform(settings, _engine_folder(tmp_path_factory), None))
-            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-            await running.cluster.create(namespace)
-            await write(running, name, _manifest(name), APPLY, {"fieldManager": "deployer", "force": "true"})
             controls = await stack.enter_async_context(control_writer(broker.bootstrap, SystemClock(), "test"))
             await running.until_ready()
             yield Loop(running, controls, name)

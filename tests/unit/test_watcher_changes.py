@@ -17,7 +17,7 @@ EDITOR = Owner("kubectl-edit", "Update", "", NOON)
 
 
 def event(before: Any, after: Any, version: str = "7") -> Any:
-    return change_event(TARGET, before, after, EDITOR, version, NOON)
+    return change_event(TARGET, before, after, after, EDITOR, version, NOON)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,16 @@ def test_comings_and_goings(before: Any, after: Any, operation: str) -> None:
     """No paths: all of it came or went."""
     found = event(before, after)
     assert (found.data.operation, found.data.paths) == (operation, ())
+
+
+def test_who_owns_the_changed_field_now_has_changed_it() -> None:
+    """Also where another manager wrote the object within the same second; a removal leaves no owner."""
+    fields: Any = {"f:spec": {"f:replicas": {}}}
+    entry = {"manager": "kubectl-scale", "operation": "Update", "fieldsV1": fields}
+    live = {"metadata": {"managedFields": [entry]}, "spec": {"replicas": 5}}
+    scaled = change_event(TARGET, {"spec": {"replicas": 2}}, {"spec": {"replicas": 5}}, live, EDITOR, "7", NOON)
+    taken = change_event(TARGET, {"spec": {"x": 1}}, {"spec": {}}, live, EDITOR, "7", NOON)
+    assert [event.data.manager for event in (scaled, taken) if event] == ["kubectl-scale", "kubectl-edit"]
 
 
 def test_equal_states_are_no_change() -> None:

@@ -17,7 +17,7 @@ from services.reconciler.guards.base import Denial, Request
 THRESHOLD = 5.0
 WAITS_S = (2, 6, 18, 54, 162, 300)
 CALM_S = 60
-OWN_MANAGER = "setpoint"
+OWN_MANAGERS = frozenset({"setpoint", "setpoint-undo"})
 
 
 def fight(request: Request) -> Denial | None:
@@ -65,7 +65,7 @@ def peace(state: TargetState) -> TargetState:
 
 def author_of(drift: DriftDetected) -> str | None:
     """The field manager that most of the drift's fields name, other than Setpoint itself."""
-    names = Counter(change.manager for change in drift.fields if change.manager and change.manager != OWN_MANAGER)
+    names = Counter(change.manager for change in drift.fields if change.manager and change.manager not in OWN_MANAGERS)
     return names.most_common(1)[0][0] if names else None
 
 
