@@ -13,6 +13,7 @@ from benchmarks import correct, figures, recording, rest, scan, storm
 from benchmarks.figures import Figure
 from services.local.prepare import Parts, prepare_everything
 from services.runtime.errors import SetpointError
+from services.runtime.logging import configure_logging
 
 BENCHES: tuple[ModuleType, ...] = (correct, storm, rest, scan, recording)
 Run = Callable[[Parts], Awaitable[tuple[list[Figure], str]]]
@@ -47,6 +48,7 @@ def main() -> int:
     if unknown:
         print(f"no such figure: {', '.join(unknown)}; there are {', '.join(figures.AIMS)}", file=sys.stderr)
         return 2
+    configure_logging("error", "json")
     try:
         found = asyncio.run(measure(wanted))
     except SetpointError as error:

@@ -13,7 +13,7 @@ import pytest
 from tests.chaos.harness import ALL, Field
 from tests.chaos.kills import away, kill_at_any_time, kill_at_work, stormy
 
-SECONDS = float(os.environ.get("SETPOINT_SOAK_SECONDS") or 20)
+SECONDS = float(os.environ.get("SETPOINT_SOAK_SECONDS") or 10)
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300 + 2 * SECONDS)]
 CYCLE_S = 45.0
 
