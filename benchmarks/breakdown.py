@@ -16,7 +16,7 @@ PARTS = {
     "broker": "→ drift.detected is read from the broker",
     "decide": "→ decision.made: the reconciler's own read, step",
     "commit": "→ the action begins: the transaction",
-    "plan": "→ planned: the object read again and compared",
+    "plan": "→ planned: the object read again, dry-run",
     "apply": "→ the declared value on the independent watch",
 }
 
