@@ -12,6 +12,13 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 from pydantic import Field
 
+from schemas.alerts import AlertFired, AlertResolved
+from schemas.approvals import (
+    ApprovalAnswered,
+    ApprovalClosed,
+    ApprovalRefused,
+    ApprovalRequested,
+)
 from schemas.base import EventModel, Timestamp
 from schemas.target import Target
 
@@ -31,6 +38,32 @@ class FieldChange(EventModel):
     )
     operation: str | None = None
     since: Timestamp | None = None
+    user: str | None = Field(None, description="who was behind the manager, where an audit event told")
+
+
+class FindingReason(StrEnum):
+    """Why a verdict is not the server's own word, or why there is none. Closed: each has its fix in docs/drift.md."""
+
+    TERMINATING = "terminating"  # the object or its namespace is being deleted
+    CLAIMED_TWICE = "claimed-twice"  # two baselines declare it
+    FOREIGN_OWNED = "foreign-owned"  # Argo CD, Flux or a pause mark says that it is somebody else's
+    NOT_SERVED = "not-served"  # the cluster has no such kind in this version
+    UNKNOWN_FIELD = "unknown-field"  # the manifest has a field that the kind does not know
+    IMMUTABLE = "immutable"  # an apply would have to change what cannot change
+    INVALID = "invalid"  # the server refuses the manifest, or what it would make of the live object
+    DRY_RUN_REFUSED = "dry-run-refused"  # a webhook takes no dry-run
+    FORBIDDEN = "forbidden"  # the token lacks a right
+    SUSPENDED = "suspended"  # an application of Argo CD or Flux is
+    FAILING = "failing"  # an application of Argo CD or Flux is
+
+
+class DriftState(StrEnum):
+    """What is wrong with an object."""
+
+    CHANGED = "changed"  # declared fields differ, or somebody added some
+    MISSING = "missing"  # declared, and not there
+    UNWANTED = "unwanted"  # there with the baseline's label, and not declared
+    UNJUDGED = "unjudged"  # cannot be compared or must not be touched; `reason` says why
 
 
 class DriftDetected(EventModel):
@@ -39,9 +72,13 @@ class DriftDetected(EventModel):
     target: Target
     drift_id: str = Field(description="one life of one drift: the same from detected to cleared")
     baseline: str
-    state: Literal["changed", "missing"]
+    revision: str | None = Field(None, description="the source's own word for its state: a Git commit, a Helm revision")
+    state: DriftState
     engine: Literal["dry-run", "local"]
-    engine_reason: str | None = Field(None, description="why the local engine judged, where the dry-run could not")
+    reason: FindingReason | None = Field(None, description="why the dry-run has not the last word, or there is none")
+    message: str = Field("", description="the reason in words, without values")
+    prune: Literal["report", "ask", "delete"] | None = Field(None, description="what its baseline wants, if unwanted")
+    observe: str = Field("", description="why it is never corrected, whatever policies say; empty where it may be")
     onset: Timestamp
     detected_at: Timestamp
     update: int = Field(0, description="0 for the first event of a life, then counting")
@@ -69,6 +106,21 @@ class DriftCleared(EventModel):
     manager: str | None = Field(None, description="field manager of the newest write, usually who corrected it")
 
 
+class DriftAttributed(EventModel):
+    """Who was behind a drift that is over: audit comes some seconds late, and a correction does not wait for it.
+
+    `fields` are those of which it is known now, or of which it turned out not to be known after all. Of an open drift
+    an update says the same.
+    """
+
+    target: Target
+    drift_id: str
+    baseline: str
+    onset: Timestamp
+    attributed_at: Timestamp
+    fields: tuple[FieldChange, ...]
+
+
 class ChangeObserved(EventModel):
     """A watched object changed, by anyone. Names the paths, never the values."""
 
@@ -78,6 +130,30 @@ class ChangeObserved(EventModel):
     paths: tuple[str, ...] = ()
     manager: str | None = None
     time: Timestamp
+
+
+class AuditObserved(EventModel):
+    """A write to a cluster's API that succeeded, as its API server's audit says: who was behind it. Never a value.
+
+    `manager` is the field manager that such a request writes as: its `fieldManager` parameter, or else the start of its
+    user agent. `received` and `time` are the request's beginning and end on the API server; what it stamped into
+    managedFields lies between them.
+    """
+
+    cluster: str
+    group: str
+    resource: str = Field(description="the plural in paths, such as deployments")
+    namespace: str
+    name: str = Field(description="empty for a delete of a whole collection")
+    subresource: str = ""
+    verb: Literal["create", "update", "patch", "delete", "deletecollection"]
+    user: str
+    acting_as: str | None = Field(None, description="whom the user impersonated")
+    manager: str
+    user_agent: str = ""
+    received: Timestamp
+    time: Timestamp
+    resource_version: str | None = Field(None, description="that the write made, where the audit's level tells it")
 
 
 class ControlKind(StrEnum):
@@ -158,6 +234,20 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden"
     INVALID = "invalid"
     IMMUTABLE = "immutable"
+    UNKNOWN_FIELD = "unknown-field"
+    NOT_SERVED = "not-served"
+    TERMINATING = "terminating"
+    CLAIMED_TWICE = "claimed-twice"
+    FOREIGN_OWNED = "foreign-owned"
+    DRY_RUN_REFUSED = "dry-run-refused"
+    SUSPENDED = "suspended"
+    FAILING = "failing"
+    UNWANTED = "unwanted"  # nobody declares it; what its baseline's `prune` wants is done about it
+    HOLDS_DATA = "holds-data"  # a volume, a claim, a namespace, a definition: never deleted
+    QUOTA = "quota"
+    ADMISSION_DENIED = "admission-denied"  # a ValidatingAdmissionPolicy, Pod Security, a LimitRange
+    WEBHOOK_REFUSED = "webhook-refused"
+    WEBHOOK_FAILED = "webhook-failed"  # the webhook itself does not answer
     CONFLICT = "conflict"
     UNAVAILABLE = "unavailable"
     TIMEOUT = "timeout"
@@ -165,6 +255,29 @@ class Reason(StrEnum):
     VERIFIED = "verified"
     UNDO_FAILED = "undo-failed"
     NOT_DECLARED = "not-declared"
+    UNRESOLVED = "unresolved"  # the object is not looked up yet, or the cluster did not answer
+    TARGET_UNKNOWN = "target-unknown"  # the trigger names no object that the action could be about
+    TARGET_GONE = "target-gone"
+    TARGET_AMBIGUOUS = "target-ambiguous"
+    RESOLVED = "resolved"  # the alert is over
+    TOO_YOUNG = "too-young"  # it has not been firing for as long as the policy wants
+    PARAMETERS = "parameters"  # a value from the event is not what the action's parameter wants
+    CONDITION = "condition"  # an expression of the policy failed where that must not mean yes
+    MAINTENANCE = "maintenance"
+    RATE = "rate"
+    STORM = "storm"
+    BLAST_RADIUS = "blast-radius"
+    DISRUPTION_BUDGET = "disruption-budget"
+    BREAKER = "breaker"
+    APPROVAL = "approval"  # people are asked
+    APPROVED = "approved"
+    DENIED = "denied"  # by a person
+    EXPIRED = "expired"  # nobody answered in time
+    PLAN_CHANGED = "plan-changed"  # what would be done is not what was approved
+    ALREADY_SO = "already-so"  # there is nothing to do
+    LATER = "later"  # somebody else does it in their own time, or asks to come again
+    LIFTED = "lifted"  # its time is over
+    ESCALATED = "escalated"  # the policy gave up, and does what it has for that
     INTERNAL = "internal-error"  # a defect of Setpoint's own; the log has the trace
 
 
@@ -182,6 +295,7 @@ class DecisionMade(EventModel):
     target: Target
     trigger: TriggerRef
     drift_id: str | None = None
+    alert_id: str | None = None
     policy: str
     mode: Mode
     verdict: Verdict
@@ -189,6 +303,8 @@ class DecisionMade(EventModel):
     message: str = ""
     until: Timestamp | None = None
     action_id: str | None = None
+    action: str | None = Field(None, description="what is, or would be, done")
+    subject: Target | None = Field(None, description="what it is done to, where that is not the target")
     evaluation: int = 0
 
 
@@ -199,9 +315,13 @@ class ActionStarted(EventModel):
     decision_id: str
     target: Target
     drift_id: str | None = None
+    alert_id: str | None = None
+    subject: Target | None = Field(None, description="what is acted on, where that is not the target")
     action: str
     policy: str
     attempt: int
+    step: int = Field(0, description="which of the policy's steps, from 0; those of its 'else' follow")
+    undoes: str | None = Field(None, description="the action that this one takes back, once its time is over")
 
 
 class Outcome(StrEnum):
@@ -221,9 +341,13 @@ class ActionFinished(EventModel):
     action_id: str
     target: Target
     drift_id: str | None = None
+    alert_id: str | None = None
+    subject: Target | None = None
     action: str
     policy: str
     attempt: int
+    step: int = 0
+    undoes: str | None = None
     outcome: Outcome
     reason: Reason
     message: str = ""
@@ -233,6 +357,30 @@ class ActionFinished(EventModel):
     apply_ms: float = 0.0
     verify_ms: float = 0.0
     resumed: bool = False
+
+
+class EvidenceKept(EventModel):
+    """A part of what was seen of an object before it was acted on. Values of Secrets are hashes."""
+
+    action_id: str
+    target: Target
+    what: str = Field(description="log, object, events")
+    name: str = Field("", description="the container, of a log")
+    part: int = Field(0, description="from 0, where it did not fit into one event")
+    parts: int = 1
+    text: str
+    taken_at: Timestamp
+
+
+class PeopleTold(EventModel):
+    """A policy wants people to know; the messengers take it up."""
+
+    action_id: str
+    target: Target
+    policy: str
+    to: str
+    message: str
+    at: Timestamp
 
 
 class Sample(EventModel):
@@ -273,13 +421,23 @@ class Event(EventModel, Generic[DataT]):
 TYPES: dict[type[EventModel], str] = {
     DriftDetected: PREFIX + "drift.detected.v1",
     DriftCleared: PREFIX + "drift.cleared.v1",
+    DriftAttributed: PREFIX + "drift.attributed.v1",
     ChangeObserved: PREFIX + "change.observed.v1",
+    AuditObserved: PREFIX + "audit.observed.v1",
     ControlSet: PREFIX + "control.set.v1",
     ControlRemoved: PREFIX + "control.removed.v1",
     DecisionMade: PREFIX + "decision.made.v1",
     ActionStarted: PREFIX + "action.started.v1",
     ActionFinished: PREFIX + "action.finished.v1",
     MetricSampled: PREFIX + "metric.sampled.v1",
+    AlertFired: PREFIX + "alert.fired.v1",
+    AlertResolved: PREFIX + "alert.resolved.v1",
+    ApprovalRequested: PREFIX + "approval.requested.v1",
+    ApprovalAnswered: PREFIX + "approval.answered.v1",
+    ApprovalRefused: PREFIX + "approval.refused.v1",
+    ApprovalClosed: PREFIX + "approval.closed.v1",
+    EvidenceKept: PREFIX + "evidence.kept.v1",
+    PeopleTold: PREFIX + "people.told.v1",
 }
 MODELS: dict[str, type[EventModel]] = {name: model for model, name in TYPES.items()}
 
