@@ -61,9 +61,19 @@ def key_of(obj: Mapping[str, Any]) -> ObjectKey:
 
 
 def managed_fields(obj: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The entries of managedFields that are objects."""
+    """The entries of managedFields that are ones: their words are texts."""
     entries = metadata_of(obj).get("managedFields")
-    return (entry for entry in (entries if isinstance(entries, list) else ()) if isinstance(entry, dict))
+    return (entry for entry in (entries if isinstance(entries, list) else ()) if _is_entry(entry))
+
+
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("manager", ""), str)
+        and isinstance(entry.get("operation", ""), str)
+        and isinstance(entry.get("subresource", ""), str)
+        and isinstance(entry.get("apiVersion", ""), str)
+    )
 
 
 def strip(obj: Mapping[str, Any]) -> Object:

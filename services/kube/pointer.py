@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Segments = tuple[str, ...]
+Rules = tuple[dict[Any, Any], ...]  # trees by segment, see `rules_of`
+END = 0  # no segment, which are all texts
 
 
 class FieldDiff(NamedTuple):
@@ -37,12 +39,17 @@ def parse_pointer(pointer: str) -> Segments:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/"))
 
 
+def is_index(segment: str) -> bool:
+    """True for digits that can be an index of a list; a key may be anything that looks like one."""
+    return len(segment) < 10 and segment.isascii() and segment.isdigit()
+
+
 def resolve(document: Any, segments: Sequence[str], default: Any = None) -> Any:
     """The value at a path, or `default` where the path leads nowhere."""
     for segment in segments:
         if isinstance(document, Mapping) and segment in document:
             document = document[segment]
-        elif isinstance(document, list) and segment.isascii() and segment.isdigit() and int(segment) < len(document):
+        elif isinstance(document, list) and is_index(segment) and int(segment) < len(document):
             document = document[int(segment)]
         else:
             return default
@@ -61,42 +68,59 @@ def parse_ignore(ignore: Iterable[str]) -> tuple[Segments, ...]:
     return tuple(parse_pointer(pattern) for pattern in ignore)
 
 
+def rules_of(patterns: Iterable[Segments]) -> Rules:
+    """Patterns as one tree, so that many are looked up at once. `END` marks where one is complete."""
+    root: dict[Any, Any] = {}
+    for pattern in patterns:
+        here = root
+        for segment in pattern:
+            here = here.setdefault(segment, {})
+        here[END] = {}
+    return (root,) if root else ()
+
+
+def below(rules: Rules, segment: str) -> Rules:
+    """What is left of the rules one segment further down."""
+    return tuple(rule[name] for rule in rules for name in {segment, "*"} if name in rule)
+
+
+def covers(rules: Rules) -> bool:
+    """True where a rule is complete here, so that it covers this place and all below it."""
+    return any(END in rule for rule in rules)
+
+
 def without(value: Any, at: Segments, patterns: Iterable[Segments]) -> Any:
     """A copy of the value found at path `at`, less everything below it that a pattern covers."""
-    deeper = [pattern for pattern in patterns if len(pattern) > len(at) and matches(pattern[: len(at)], at)]
-    for pattern in deeper:
-        value = _prune(value, pattern[len(at) :])
-    return value
+    rules = rules_of(pattern for pattern in patterns if len(pattern) > len(at))
+    for segment in at:
+        rules = below(rules, segment)
+    return _prune(value, rules) if rules else value
 
 
-def _prune(value: Any, pattern: Segments) -> Any:
-    head, rest = pattern[0], pattern[1:]
+def _prune(value: Any, rules: Rules) -> Any:
     if isinstance(value, dict):
-        kept = {}
-        for name, child in value.items():
-            if head not in ("*", name):
-                kept[name] = child
-            elif rest:
-                kept[name] = _prune(child, rest)
-        return kept
+        parts = ((name, child, below(rules, name)) for name, child in value.items())
+        return {name: _prune(child, inside) if inside else child for name, child, inside in parts if not covers(inside)}
     if isinstance(value, list):
-        hits = [head in ("*", str(index)) for index in range(len(value))]
-        pruned = ((_prune(child, rest) if hit and rest else child, hit) for child, hit in zip(value, hits, strict=True))
-        return [child for child, hit in pruned if rest or not hit]
+        items = ((child, below(rules, str(index))) for index, child in enumerate(value))
+        return [_prune(child, inside) if inside else child for child, inside in items if not covers(inside)]
     return value
 
 
 def apply_ignore(diffs: list[FieldDiff], ignore: Iterable[str]) -> list[FieldDiff]:
     """The diffs less what the rules cover, also where a rule covers a part of a diff's value."""
-    patterns = parse_ignore(ignore)
-    if not patterns or not diffs:
+    rules = rules_of(parse_ignore(ignore))
+    if not rules or not diffs:
         return diffs
     kept = []
     for diff in diffs:
-        at = parse_pointer(diff.path)
-        if any(matches(pattern, at) for pattern in patterns):
+        inside = rules
+        if covers(inside) or any(covers(inside := below(inside, segment)) for segment in parse_pointer(diff.path)):
             continue
-        desired, live = without(diff.desired, at, patterns), without(diff.live, at, patterns)
+        if not inside:
+            kept.append(diff)
+            continue
+        desired, live = _prune(diff.desired, inside), _prune(diff.live, inside)
         touched = desired != diff.desired or live != diff.live
         if touched and (desired == live or (desired in ({}, [], None) and live in ({}, [], None))):
             continue

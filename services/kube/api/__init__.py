@@ -1,0 +1,1 @@
+"""Speaking with one API server: connections, discovery, lists and watches, reads and writes, its errors."""

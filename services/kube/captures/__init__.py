@@ -1,0 +1,1 @@
+"""What runs now, as manifests that a person would have written."""

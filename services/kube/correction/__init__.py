@@ -1,0 +1,1 @@
+"""Putting things back, and saying how: apply, patch, ownership, recreation."""

@@ -1,0 +1,1 @@
+"""What is declared: baselines and where they come from, files and cluster alike."""

@@ -1,0 +1,1 @@
+"""The verdict on an object, and on a whole cluster: both engines, excuses, findings."""

@@ -1,0 +1,1 @@
+"""Who wrote what, by managedFields, and whose writes are trusted or are theirs to make."""
