@@ -7,8 +7,8 @@ from typing import Any
 from schemas.events import ChangeObserved, Event, make_event, stable_id
 from schemas.target import Target
 from services.kube.objects import Object
-from services.kube.ownership import Owner, author
 from services.kube.pointer import to_pointer
+from services.kube.writers.ownership import Owner, author
 
 SOURCE = "setpoint/watcher"
 MOST_PATHS = 100

@@ -4,24 +4,26 @@ from dataclasses import dataclass, field
 from struct import Struct
 
 from schemas.events import DriftDetected
+from services.kube.declaration.packing import Packer, projection
 from services.kube.objects import Object, ObjectKey
-from services.kube.ownership import Owner, last_writer
-from services.kube.packing import Packer, projection
+from services.kube.writers.ownership import Owner, last_writer
+from services.kube.writers.traces import ENTRY, traces, who_moved
 
-HEAD = Struct("<qqB")  # version, writer, length of the uid
+HEAD = Struct("<qIBB")  # version, second when seen, number of traces, length of the uid
 
 
 class Remembered:
-    """One object that exists. `packed` is its projection as last told, `writer` a hash of who had written it.
+    """One object that exists. `packed` is its projection as last told, `traces` are who had written it and when.
 
-    Held as one piece of bytes, which takes half of what five Python objects would.
+    `seen` is the second in which it was last found so. Held as one piece of bytes, which takes half of what six Python
+    objects would.
     """
 
     __slots__ = ("held",)
 
-    def __init__(self, version: int, uid: str, writer: int, packed: bytes) -> None:
+    def __init__(self, version: int, uid: str, seen: int, traces: bytes, packed: bytes) -> None:
         name = uid.encode()
-        self.held = HEAD.pack(version, writer, len(name)) + name + packed
+        self.held = HEAD.pack(version, seen, len(traces) // ENTRY.size, len(name)) + traces + name + packed
 
     @property
     def version(self) -> int:
@@ -32,20 +34,32 @@ class Remembered:
         self.held = HEAD.pack(version, *HEAD.unpack_from(self.held)[1:]) + self.held[HEAD.size :]
 
     @property
-    def writer(self) -> int:
+    def seen(self) -> int:
         return int(HEAD.unpack_from(self.held)[1])
 
     @property
+    def traces(self) -> bytes:
+        return self.held[HEAD.size : self._ends()[0]]
+
+    @property
     def uid(self) -> str:
-        return self.held[HEAD.size : self._end()].decode()
+        return self.held[slice(*self._ends())].decode()
 
     @property
     def packed(self) -> bytes:
-        return self.held[self._end() :]
+        return self.held[self._ends()[1] :]
 
-    def _end(self) -> int:
-        """Where the uid ends."""
-        return HEAD.size + int(HEAD.unpack_from(self.held)[2])
+    def found_again(self, version: int, seen: int, traces: bytes) -> None:
+        """The same state was written once more, as every report of a status is."""
+        before, _, _, name = HEAD.unpack_from(self.held)
+        rest = self.held[self._ends()[0] :]
+        self.held = HEAD.pack(max(before, version), seen, len(traces) // ENTRY.size, name) + traces + rest
+
+    def _ends(self) -> tuple[int, int]:
+        """Where the traces and where the uid end."""
+        _, _, count, name = HEAD.unpack_from(self.held)
+        first = HEAD.size + int(count) * ENTRY.size
+        return first, first + int(name)
 
 
 @dataclass
@@ -69,25 +83,24 @@ class Memory:
         known = self.objects.get(key)
         return self._packer(key).unpack(known.packed) if known else None
 
-    def keep(self, key: ObjectKey, live: Object | None, packed: bytes) -> None:
-        """Remember a state as told."""
+    def keep(self, key: ObjectKey, live: Object | None, packed: bytes, seen: float = 0) -> None:
+        """Remember a state as told; `seen` is when, as a POSIX time."""
         if live is None:
             self.objects.pop(key, None)
             return
         metadata = live["metadata"]
         version, uid = int(metadata["resourceVersion"]), str(metadata["uid"])
-        self.objects[key] = Remembered(version, uid, hash(last_writer(live)), packed)
+        self.objects[key] = Remembered(version, uid, int(seen), traces(live), packed)
 
     def writer(self, key: ObjectKey, live: Object | None) -> Owner | None:
-        """Who wrote since the last state: the newest writer, where that is another one or another time than before.
+        """Who wrote since the last state; at the first sight of an object, who wrote last.
 
-        None where it cannot be told: managedFields has one entry a manager, in whole seconds, and removals leave none.
+        None where it cannot be told.
         """
         known = self.objects.get(key)
         if live is None:
             return None
-        newest = last_writer(live)
-        return newest if known is None or hash(newest) != known.writer else None
+        return last_writer(live) if known is None else who_moved(live, known.traces)
 
     def keep_drift(self, key: ObjectKey, drift: DriftDetected | None) -> None:
         """Remember the open drift, or that there is none."""

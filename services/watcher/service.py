@@ -1,4 +1,4 @@
-"""The watcher's wiring. In: declared state and cluster. Out: setpoint-drift, setpoint-changes, setpoint-metrics.
+"""The watcher's wiring. In: declared state, cluster and audit. Out: setpoint-drift, setpoint-changes, setpoint-metrics.
 
 Steps: lead (one watcher a cluster) → restore the open drifts → watch the declared kinds → sightings to verdicts to
 events. Baselines are read again when their files change, discovery and a full comparison run at their own pace.
@@ -12,9 +12,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from services.kube.cluster import Cluster
-from services.kube.declared import REDISCOVER_S, REFRESH_S, DeclaredSource
-from services.kube.errors import ApiError
+from services.kube.api.cluster import Cluster
+from services.kube.api.errors import ApiError
+from services.kube.declaration.declared import REDISCOVER_S, REFRESH_S, DeclaredSource
+from services.kube.verdict.unwanted import prune_rules
 from services.runtime.backoff import Backoff
 from services.runtime.clock import Clock
 from services.runtime.errors import Temporary
@@ -25,6 +26,7 @@ from services.runtime.metrics import Metrics
 from services.runtime.sampling import publish_metrics
 from services.runtime.settings import Settings
 from services.runtime.tasks import background, run_until
+from services.watcher.hearing import hear_audit
 from services.watcher.kinds import Kinds
 from services.watcher.leadership import Leadership
 from services.watcher.restore import read_told
@@ -41,6 +43,7 @@ async def run_watcher(
     """Run until `stop`. Raises Temporary where the broker is away at the start."""
     bootstrap = str(settings.need("kafka", "--kafka"))
     health.require("watch", lambda: "the broker was not reached yet")
+    await declared.ready(cluster, clock)
     async with started(admin(bootstrap)) as client:
         partitions = await shared_partitions(client)
     group = f"{settings.group_prefix}-watcher-{cluster.name}"
@@ -51,6 +54,7 @@ async def run_watcher(
         await run_until(
             stop,
             leadership.run(),
+            declared.keep_looking(cluster, clock, log),
             _lead(settings, leadership, partitions, producer, cluster, declared, clock, health, metrics, log),
             publish_metrics(producer, metrics, key=f"watcher/{cluster.name}", clock=clock, stop=stop),
         )
@@ -74,7 +78,9 @@ async def _lead(
         try:
             told = await read_told(str(settings.kafka), cluster.name, partitions, log)
             watcher.memory.drifts, watcher.memory.ended = told.drifts, told.ended
-            await _work(watcher, kinds, leadership, _follow(settings, watcher, kinds, declared, clock, health, metrics))
+            audit = hear_audit(str(settings.kafka), cluster.name, partitions, watcher.hear, clock, log)
+            follow = _follow(settings, watcher, kinds, declared, clock, health, metrics)
+            await _work(watcher, kinds, leadership, follow, audit)
             log.info("no longer leads", cluster=cluster.name)
         except (Temporary, KafkaError, ApiError) as error:
             if clock.monotonic() - began > STEADY_S:
@@ -84,11 +90,13 @@ async def _lead(
             await clock.sleep(backoff.next())
 
 
-async def _work(watcher: Watcher, kinds: Kinds, leadership: Leadership, follow: Coroutine[Any, Any, None]) -> None:
+async def _work(
+    watcher: Watcher, kinds: Kinds, leadership: Leadership, *parts: Coroutine[Any, Any, None]
+) -> None:  # fmt: skip
     """Until leadership ends; what a part raises is raised."""
     workers = (watcher.work() for _ in range(WORKERS))
     try:
-        async with background(follow, leadership.until(False), *workers) as tasks:
+        async with background(*parts, leadership.until(False), *workers) as tasks:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -105,23 +113,26 @@ async def _follow(
     resync = settings.resync.total_seconds()
     next_full = clock.monotonic() + resync * random.uniform(0.9, 1.1)
     looked = clock.monotonic()
-    followed, changed = -1, True
+    followed, done = -1, False
     baselines: set[str] = set()
     health.require("broker", watcher.unsent)
     while True:
         health.beat("follow", within=60.0)
-        if changed or followed != declared.version:
+        if followed != declared.version or not done or kinds.outdated:
             followed = declared.version
-            watcher.declare(declared.bound(kinds.cluster))
-            changed = not await kinds.follow(watcher.declared)
+            found = declared.bound(kinds.cluster)
+            baselines |= {entry.baseline for entry in found.values()}
+            done = await kinds.follow(watcher.declare(found, prune_rules(declared.baselines, found)))
             health.require("watch", kinds.problem)
-        baselines |= {found.baseline for found in watcher.declared.values()}
         _gauges(watcher, baselines, metrics)
         await clock.sleep(REFRESH_S)
         await asyncio.to_thread(declared.refresh)  # reading some thousand manifests takes seconds
+        kinds.look_at_strays()
         now = clock.monotonic()
-        if now - looked >= (REDISCOVER_SOON_S if kinds.not_served else REDISCOVER_S):
-            looked, changed = now, changed or await kinds.rediscover()
+        soon = kinds.not_served or kinds.definitions.due(now)
+        if kinds.definitions.due(now) or now - looked >= (REDISCOVER_SOON_S if soon else REDISCOVER_S):
+            looked = now
+            await kinds.rediscover()
         if now >= next_full:
             next_full = now + resync * random.uniform(0.9, 1.1)
             watcher.retell()
