@@ -6,16 +6,21 @@ that fails drops the whole book, and the next owner (often this process again) r
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from schemas.alerts import ALERT_GROUP
+from schemas.approvals import RefusedAnswer
 from schemas.events import ControlRemoved, ControlSet, Event
-from schemas.ledger import InFlight, TargetState
-from schemas.policy import Policy, Revert, RevertStep
+from schemas.ledger import TargetState
 from schemas.target import Target
+from services.reconciler.cases.ask import refused
+from services.reconciler.cases.lift import task_of
+from services.reconciler.cases.routing import resumed_task
 from services.reconciler.controls import Controls, covered
-from services.reconciler.inputs import Due, Fact, Input, Job, Resumed, Step, World
+from services.reconciler.inputs import Answered, Due, Fact, Input, Job, Resumed, Step, Task, World, step_of
 from services.reconciler.step import deadline, step
+from services.reconciler.tally import Tally
 
 
 @dataclass
@@ -25,6 +30,7 @@ class Outcome:
     facts: list[Fact] = field(default_factory=list)
     rows: dict[str, TargetState | None] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
 
 
 class Book:
@@ -35,9 +41,30 @@ class Book:
         self.controls = controls or Controls()
         self.heap: list[tuple[datetime, str]] = []
         self.due_at: dict[str, datetime] = {}
+        self.tally = Tally(self.rows.values())
+        self.questions = {
+            case.question.approval_id: subject
+            for subject, row in self.rows.items()
+            for case in row.cases
+            if case.question
+        }
+
+    def answer(self, given: Answered, world: World, out: Outcome) -> None:
+        """Give a person's answer to the row that asked; one that nobody asked for is refused."""
+        subject = self.questions.get(given.data.approval_id)
+        if subject is not None:
+            self.take(subject, given, world, out)
+            return
+        nowhere = Target(
+            cluster=given.data.cluster, group=ALERT_GROUP, kind="Approval", namespace="", name=given.data.approval_id
+        )
+        why = RefusedAnswer.UNKNOWN
+        out.facts.append(refused(nowhere, given.data, why, given.data.approval_id, given.event_id))
 
     def take(self, subject: str, given: Input, world: World, out: Outcome) -> None:
         """Give one input to one row."""
+        if world.tally is not self.tally:
+            world = replace(world, tally=self.tally)
         before = self.rows.get(subject)
         state = before or TargetState(target=Target.from_subject(subject))
         self._put(subject, before, state, step(state, given, world), out)
@@ -48,7 +75,7 @@ class Book:
     ) -> World:
         """Take a control in and decide again whom it concerns. Returns the world with the controls as they are now."""
         scope, by_person = self.controls.put(key, event)
-        world = World(world.now, world.policies, self.controls.all(), world.bounds)
+        world = replace(world, controls=self.controls.all())
         if scope is not None:
             event_id = event.id if event else None
             given: Input = Resumed(event_id) if by_person and event_id else Due(event_id)
@@ -57,8 +84,8 @@ class Book:
         return world
 
     def reconsider(self, world: World, out: Outcome) -> None:
-        """Decide every open drift again: the policies have changed."""
-        for subject in [subject for subject, row in self.rows.items() if row.drift is not None]:
+        """Decide all that is open again: the policies have changed."""
+        for subject in [subject for subject, row in self.rows.items() if row.drift is not None or row.cases]:
             self.take(subject, Due(), world, out)
 
     def due(self, world: World, out: Outcome) -> None:
@@ -78,24 +105,47 @@ class Book:
             heapq.heappop(self.heap)
         return self.heap[0][0] if self.heap else None
 
+    def resume_tasks(self, world: World) -> list[Task]:
+        """After a load: what was under way on alerts, to be taken up again."""
+        found = []
+        for row in self.rows.values():
+            found += [task for case in row.cases if (task := resumed_task(row, case, world))]
+            found += [task_of(row, lift, world, resumed=True) for lift in row.lifts if lift.under_way]
+        return found
+
     def start(self, world: World) -> list[Job]:
         """After a load: set every deadline, and the jobs to take up again."""
         for subject in self.rows:
             self._schedule(subject, world)
-        flights = [(row.target, row.in_flight) for row in self.rows.values() if row.in_flight]
-        return [Job(target, flight, step_of(flight, world.policies), resumed=True) for target, flight in flights]
+        flights = [(row, row.in_flight) for row in self.rows.values() if row.in_flight]
+        return [
+            Job(row.target, flight, step_of(flight, world.policies), row.drift, resumed=True) for row, flight in flights
+        ]
 
     def _put(self, subject: str, before: TargetState | None, state: TargetState, made: Step, out: Outcome) -> None:
         out.facts.extend(made.facts)
+        out.tasks.extend(made.tasks)
         if made.job:
             out.jobs.append(made.job)
         if made.state is None:
             self.rows.pop(subject, None)
+            self.tally.forget(subject)
             if before is not None:
                 out.rows[subject] = None
         elif made.state is not state:
             self.rows[subject] = made.state
+            self.tally.put(made.state)
+            self._index(subject, before, made.state)
             out.rows[subject] = made.state
+
+    def _index(self, subject: str, before: TargetState | None, after: TargetState) -> None:
+        """Where the answer to each open question goes."""
+        for case in before.cases if before else ():
+            if case.question:
+                self.questions.pop(case.question.approval_id, None)
+        for case in after.cases:
+            if case.question:
+                self.questions[case.question.approval_id] = subject
 
     def _schedule(self, subject: str, world: World) -> None:
         row = self.rows.get(subject)
@@ -105,9 +155,3 @@ class Book:
         elif self.due_at.get(subject) != when:
             self.due_at[subject] = when
             heapq.heappush(self.heap, (when, subject))
-
-
-def step_of(flight: InFlight, policies: tuple[Policy, ...]) -> RevertStep:
-    """What an action under way is to do: its policy's step, or the plain one where that policy is gone by now."""
-    found = next((policy for policy in policies if policy.name == flight.policy), None)
-    return found.spec.do[0] if found else RevertStep(revert=Revert())

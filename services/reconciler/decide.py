@@ -8,6 +8,7 @@ from schemas.events import (
     ActionStarted,
     DecisionMade,
     DriftDetected,
+    DriftState,
     Mode,
     Reason,
     TriggerRef,
@@ -16,6 +17,7 @@ from schemas.events import (
 )
 from schemas.ledger import Attempt, InFlight, Said, TargetState
 from schemas.policy import Policy
+from schemas.policy import Step as PolicyStep
 from services.reconciler.guards import CHAIN, Request, first_denial
 from services.reconciler.guards.fight import author_of
 from services.reconciler.inputs import Fact, Job, Step, World
@@ -45,16 +47,31 @@ def evaluate(state: TargetState, world: World, cause: str | None = None) -> Step
 
 def answer_for(state: TargetState, drift: DriftDetected, policy: Policy | None, world: World) -> Answer:
     """What is to be done about the drift now."""
+    if drift.state is DriftState.UNWANTED and drift.prune in (None, "report"):
+        return Answer(Verdict.OBSERVE, Reason.UNWANTED, f"its baseline only reports: {summary(drift)}")
     if policy is None:
         return Answer(Verdict.OBSERVE, Reason.NO_POLICY, "no policy matches")
     if policy.spec.mode is Mode.OBSERVE:
         return Answer(Verdict.OBSERVE, Reason.OBSERVE_MODE, f"the policy only observes: {summary(drift)}")
-    denial = first_denial(CHAIN, Request(state, drift, policy, world.controls, world.bounds, world.now))
+    if drift.observe:
+        return Answer(Verdict.OBSERVE, Reason.OBSERVE_MODE, f"only observed: {drift.observe}")
+    denial = first_denial(CHAIN, request_of(state, drift, policy, world))
+    dry = policy.spec.mode is Mode.DRY_RUN
+    if denial and denial.verdict is Verdict.ASK and dry:
+        return Answer(Verdict.OBSERVE, denial.reason, f"would be asked for: {denial.message}")
     if denial:
         return Answer(denial.verdict, denial.reason, denial.message, denial.until)
-    if policy.spec.mode is Mode.DRY_RUN:
+    if dry:
         return Answer(Verdict.OBSERVE, Reason.DRY_RUN_MODE)
     return Answer(Verdict.ACT, Reason.POLICY, summary(drift))
+
+
+def request_of(state: TargetState, drift: DriftDetected, policy: Policy, world: World) -> Request:
+    """What the guards are asked about an open drift."""
+    return Request(
+        state, drift, policy, world.controls, world.bounds, world.now, subject=drift.target,
+        attempts=state.attempts, tally=world.tally, windows=world.windows,
+    )  # fmt: skip
 
 
 def tell(state: TargetState, policy: Policy | None, answer: Answer, cause: str | None) -> Step:
@@ -71,17 +88,17 @@ def act(
     state: TargetState, drift: DriftDetected, policy: Policy, world: World, answer: Answer, cause: str | None
 ) -> Step:
     """Record the decision and the start of its action, and hand out the job."""
-    decision = _decision(state, policy, answer)
-    action_id = stable_id(decision.decision_id, "revert")
+    decision, todo = _decision(state, policy, answer), _step(policy, drift)
+    action_id = stable_id(decision.decision_id, todo.action)
     decision = decision.model_copy(update={"action_id": action_id})
     attempt = state.tries + 1
-    flight = _flight(state, policy, world.now, action_id, decision.decision_id, attempt)
+    flight = _flight(state, policy, world.now, todo, action_id, decision.decision_id, attempt)
     started = ActionStarted(
         action_id=action_id,
         decision_id=decision.decision_id,
         target=drift.target,
         drift_id=drift.drift_id,
-        action="revert",
+        action=todo.action,
         policy=policy.name,
         attempt=attempt,
     )
@@ -92,22 +109,23 @@ def act(
         retry_at=None,
         hold=None,
         tries=attempt,
-        attempts=_remembered(state, world, Attempt(policy=policy.name, at=world.now)),
+        attempts=_remembered(state, world, Attempt(policy=policy.name, at=world.now, action=todo.action)),
         in_flight=flight,
     )
     facts = (
         _fact(state, decision, decision.decision_id, cause),
         _fact(state, started, stable_id(action_id, "started"), decision.decision_id),
     )
-    return Step(after, facts, Job(drift.target, flight, policy.spec.do[0]))
+    return Step(after, facts, Job(drift.target, flight, todo, drift))
 
 
 def plan_only(state: TargetState, policy: Policy, world: World) -> Step:
     """Hand out a job that makes the plan and touches nothing; its decision is recorded with the plan's diff."""
-    decision_id = decision_id_of(state, policy)
-    flight = _flight(state, policy, world.now, stable_id(decision_id, "plan"), decision_id, 0)
+    assert state.drift is not None
+    decision_id, todo = decision_id_of(state, policy), _step(policy, state.drift)
+    flight = _flight(state, policy, world.now, todo, stable_id(decision_id, "plan"), decision_id, 0)
     flight = flight.model_copy(update={"mode": Mode.DRY_RUN})
-    return Step(_copy(state, in_flight=flight, retry_at=None), (), Job(state.target, flight, policy.spec.do[0]))
+    return Step(_copy(state, in_flight=flight, retry_at=None), (), Job(state.target, flight, todo, state.drift))
 
 
 def decision_id_of(state: TargetState, policy: Policy | None) -> str:
@@ -117,8 +135,10 @@ def decision_id_of(state: TargetState, policy: Policy | None) -> str:
 
 def summary(drift: DriftDetected) -> str:
     """What differs and by whom, without any value."""
-    if drift.state == "missing":
+    if drift.state is DriftState.MISSING:
         return "the object is missing"
+    if drift.state is not DriftState.CHANGED or not drift.fields:
+        return drift.message
     paths = [change.path for change in drift.fields]
     more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
     return f"{', '.join(paths[:3])}{more} by {author_of(drift) or 'an unknown writer'}"
@@ -140,11 +160,25 @@ def _decision(state: TargetState, policy: Policy | None, answer: Answer) -> Deci
     )
 
 
+def _step(policy: Policy, drift: DriftDetected) -> PolicyStep:
+    """The step of a policy that was chosen because it has one."""
+    step = policy.step_for(drift.state)
+    assert step
+    return step
+
+
 def _flight(
-    state: TargetState, policy: Policy, now: datetime, action_id: str, decision_id: str, attempt: int
+    state: TargetState,
+    policy: Policy,
+    now: datetime,
+    todo: PolicyStep,
+    action_id: str,
+    decision_id: str,
+    attempt: int,
 ) -> InFlight:
     return InFlight(
         action_id=action_id,
+        action=todo.action,
         decision_id=decision_id,
         policy=policy.name,
         attempt=attempt,

@@ -10,7 +10,7 @@ from schemas.events import ActionFinished, DriftDetected, Mode, Outcome, Reason,
 from schemas.ledger import Attempt, Hold, InFlight, Said, TargetState
 from services.reconciler.decide import Answer, evaluate, tell
 from services.reconciler.guards.fight import corrected
-from services.reconciler.inputs import Fact, Result, Step, World
+from services.reconciler.inputs import Fact, Result, Step, World, step_of
 
 SETTLE = timedelta(seconds=15)  # how long the watcher may take to report what the action did
 MOST_HOLD_S = 600.0
@@ -20,6 +20,16 @@ FIRST_HOLD_S = {
     Reason.FORBIDDEN: 30.0,
     Reason.INVALID: 60.0,
     Reason.IMMUTABLE: 60.0,
+    Reason.HOLDS_DATA: 60.0,
+    Reason.UNKNOWN_FIELD: 60.0,
+    Reason.NOT_SERVED: 60.0,
+    Reason.ADMISSION_DENIED: 60.0,
+    Reason.WEBHOOK_REFUSED: 60.0,
+    Reason.WEBHOOK_FAILED: 5.0,
+    Reason.QUOTA: 15.0,
+    Reason.TERMINATING: 5.0,
+    Reason.CLAIMED_TWICE: 60.0,
+    Reason.FOREIGN_OWNED: 60.0,
     Reason.NOT_VERIFIED: 1.0,
     Reason.UNDO_FAILED: 5.0,
     Reason.INTERNAL: 30.0,
@@ -37,7 +47,7 @@ def ended(state: TargetState, result: Result, world: World) -> Step:
     if flight.mode is not Mode.ENFORCE:
         return _planned(state, flight, result, world)
     finished = _finished(state, flight, result, world.now)
-    after = _counted(state, flight, result, world.now)
+    after = _counted(state, flight, result, world)
     return _and_then(after, flight, result, world, finished)
 
 
@@ -51,7 +61,8 @@ def _and_then(state: TargetState, flight: InFlight, result: Result, world: World
     return Step(following.state, (finished, *following.facts), following.job)
 
 
-def _counted(state: TargetState, flight: InFlight, result: Result, now: datetime) -> TargetState:
+def _counted(state: TargetState, flight: InFlight, result: Result, world: World) -> TargetState:
+    now = world.now
     changes: dict[str, object] = {"in_flight": None, "attempts": _attempts(state, flight, result)}
     if result.resource_version > state.seen_version:
         changes |= {"seen_version": result.resource_version, "seen_at": now}
@@ -60,7 +71,7 @@ def _counted(state: TargetState, flight: InFlight, result: Result, now: datetime
     elif result.reason in WITHDRAWN:
         changes |= {"tries": max(0, state.tries - 1)}
     else:
-        changes |= {"retries": state.retries + 1, "hold": _hold(state, result, now)}
+        changes |= {"retries": state.retries + 1, "hold": _hold(state, flight, result, world)}
         if result.outcome in UNHELPFUL and not result.temporary and result.reason is not Reason.FORBIDDEN:
             changes["ineffective"] = state.ineffective + 1
     after = state.model_copy(update=changes)
@@ -72,18 +83,26 @@ def _attempts(state: TargetState, flight: InFlight, result: Result) -> tuple[Att
     others = tuple(entry for entry in state.attempts if entry.outcome or entry.at != flight.started_at)
     if result.outcome is Outcome.SUPERSEDED:
         return others
-    own = Attempt(policy=flight.policy, at=flight.started_at, outcome=result.outcome, reason=result.reason)
+    own = Attempt(
+        policy=flight.policy, at=flight.started_at, action=flight.action, outcome=result.outcome, reason=result.reason
+    )
     return (*others, own)
 
 
-def _hold(state: TargetState, result: Result, now: datetime) -> Hold:
-    """Twice as long each time; spread by up to a quarter, the same for the same target, so that no herd returns."""
+def _hold(state: TargetState, flight: InFlight, result: Result, world: World) -> Hold:
+    """Twice as long each time; spread by up to a quarter, the same for the same target, so that no herd returns.
+
+    What cannot change will not do so later either: where the policy does not allow to make the object anew, that is
+    held until the drift looks otherwise or somebody answers.
+    """
+    if result.reason is Reason.IMMUTABLE and not step_of(flight, world.policies).recreates:
+        return Hold(reason=result.reason, until=None, message=result.message)
     first = FIRST_HOLD_S.get(result.reason, FIRST_TEMPORARY_HOLD_S)
     most = MOST_HOLD_S if result.reason in FIRST_HOLD_S else MOST_TEMPORARY_HOLD_S
     seconds = min(most, first * 2.0 ** min(state.retries, 20))
     seconds *= 1 + int(stable_id(state.target.subject)[:4], 16) / 0xFFFF / 4
     seconds = max(seconds, result.retry_after or 0.0)
-    return Hold(reason=result.reason, until=now + timedelta(seconds=seconds), message=result.message)
+    return Hold(reason=result.reason, until=world.now + timedelta(seconds=seconds), message=result.message)
 
 
 def _finished(state: TargetState, flight: InFlight, result: Result, now: datetime) -> Fact:
@@ -91,7 +110,7 @@ def _finished(state: TargetState, flight: InFlight, result: Result, now: datetim
         action_id=flight.action_id,
         target=state.target,
         drift_id=flight.drift_id,
-        action="revert",
+        action=flight.action,
         policy=flight.policy,
         attempt=flight.attempt,
         outcome=result.outcome,
@@ -118,12 +137,14 @@ def _planned(state: TargetState, flight: InFlight, result: Result, world: World)
         return evaluate(after, world)
     if result.reason is Reason.DRY_RUN_MODE:
         return tell(after, policy, Answer(Verdict.OBSERVE, Reason.DRY_RUN_MODE, result.message), None)
-    held = after.model_copy(update={"hold": _hold(after, result, world.now), "retries": after.retries + 1})
+    held = after.model_copy(update={"hold": _hold(after, flight, result, world), "retries": after.retries + 1})
     return evaluate(held, world)
 
 
 def _covers(result: Result, flight: InFlight, drift: DriftDetected) -> bool:
     """Whether what was verified is newer than the drift. A deletion has the version of the object that it deleted."""
+    if flight.action == "prune":
+        return drift.drift_id == flight.drift_id
     if drift.state == "missing" and drift.drift_id != flight.drift_id:
         return False
     version = drift.resource_version

@@ -3,14 +3,17 @@
 The words never quote values of a Secret: for those only the status and the server's own reason are told.
 """
 
+import re
 from dataclasses import dataclass
 
 from schemas.events import Reason
 from schemas.target import Target
-from services.kube.errors import ApiError, Conflict, Forbidden, Gone, Invalid, NotFound, TimedOut, Unavailable
+from services.kube.api.errors import ApiError, Conflict, Forbidden, Gone, Invalid, NotFound, TimedOut, Unavailable
 
 MOST_CHARACTERS = 400
 VERBS = {"plan": "get", "apply": "patch", "verify": "get", "undo": "update"}
+VERB = re.compile(r"cannot (\w+) resource")  # as every authorizer says it
+MAY_PASS = frozenset({Reason.QUOTA, Reason.TERMINATING, Reason.WEBHOOK_FAILED})  # without a change to the manifest
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,13 @@ def failure_of(error: ApiError | TimeoutError, target: Target, phase: str, secon
     words = _words(error, target)
     match error:
         case Forbidden():
-            return Failure(Reason.FORBIDDEN, f"missing right: {VERBS[phase]} {_kind(target)}: {words}", False)
+            verb = VERB.search(error.message)
+            right = f"{verb[1] if verb else VERBS[phase]} {_kind(target)}"
+            return Failure(Reason.FORBIDDEN, f"missing right: {right}: {words}", False)
         case Invalid():
-            return Failure(Reason.IMMUTABLE if error.immutable else Reason.INVALID, words, False)
+            return Failure(error.cause, words, error.cause in MAY_PASS)
         case NotFound():
-            return Failure(Reason.INVALID, words, False)
+            return Failure(Reason.NOT_SERVED if error.kind_is_gone else Reason.INVALID, words, error.kind_is_gone)
         case Conflict() | Gone():
             return Failure(Reason.CONFLICT, words, True)
         case TimedOut():

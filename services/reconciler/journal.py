@@ -18,7 +18,9 @@ from services.runtime.kafka import Outgoing, make_producer
 
 Offsets = dict[TopicPartition, int]
 CLOSE_S = 5.0
-OUTPUTS = (TopicName.DECISIONS, TopicName.ACTIONS, TopicName.LEDGER, TopicName.DEAD_LETTER)
+OUTPUTS = (
+    TopicName.DECISIONS, TopicName.ACTIONS, TopicName.APPROVALS, TopicName.LEDGER, TopicName.DEAD_LETTER,
+)  # fmt: skip
 
 
 class Journal:

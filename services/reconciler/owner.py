@@ -1,8 +1,8 @@
 """Membership of the group: which partitions this process owns, one task for each, and the one reader for all of them.
 
-The range assignor gives one member the same partition numbers of topics with the same count, so that drift and controls
-of a cluster meet; that is asserted at every assignment. aiokafka calls the listener in a task of its own and swallows
-what it raises, so failures are kept here and raised by the reader.
+The range assignor gives one member the same partition numbers of topics with the same count, so that drift, alerts,
+answers and controls of a cluster meet; that is asserted at every assignment. aiokafka calls the listener in a task of
+its own and swallows what it raises, so failures are kept here and raised by the reader.
 """
 
 import asyncio
@@ -14,14 +14,15 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.structs import TopicPartition
 
 from schemas.topics import TopicName
-from services.reconciler.partition import Partition, Shared
+from services.reconciler.partition import Partition
+from services.reconciler.shared import Shared
 from services.runtime.errors import Permanent
 from services.runtime.health import Health
 from services.runtime.kafka import make_consumer, started
 from services.runtime.tasks import cancel
 
 POLL_MS = 1000
-INPUTS = (TopicName.DRIFT, TopicName.CONTROL)
+INPUTS = (TopicName.DRIFT, TopicName.ALERTS, TopicName.APPROVALS, TopicName.CONTROL)
 
 
 class Owner(ConsumerRebalanceListener):

@@ -12,6 +12,8 @@ from typing import Any
 
 from aiokafka.structs import ConsumerRecord
 
+from schemas.alerts import AlertFired, AlertResolved
+from schemas.approvals import ApprovalAnswered, ApprovalClosed, ApprovalRefused, ApprovalRequested
 from schemas.events import (
     ActionFinished,
     ActionStarted,
@@ -21,15 +23,17 @@ from schemas.events import (
     DriftCleared,
     DriftDetected,
     Event,
+    EvidenceKept,
+    PeopleTold,
     make_event,
     parse_event,
 )
 from schemas.ledger import TargetState
 from schemas.target import Target
 from schemas.topics import TopicName
-from services.kube.baselines import Declared
+from services.kube.declaration.baselines import Declared
 from services.kube.objects import ObjectKey
-from services.reconciler.inputs import Cleared, Detected, Fact
+from services.reconciler.inputs import Cleared, Detected, Fact, Fired, Over
 from services.runtime.errors import Permanent
 from services.runtime.kafka import HEADERS, Outgoing
 
@@ -39,6 +43,11 @@ TOPIC_OF: dict[type, TopicName] = {
     DecisionMade: TopicName.DECISIONS,
     ActionStarted: TopicName.ACTIONS,
     ActionFinished: TopicName.ACTIONS,
+    EvidenceKept: TopicName.ACTIONS,
+    PeopleTold: TopicName.ACTIONS,
+    ApprovalRequested: TopicName.APPROVALS,
+    ApprovalRefused: TopicName.APPROVALS,
+    ApprovalClosed: TopicName.APPROVALS,
 }
 
 Record = ConsumerRecord  # of bytes; aiokafka's own is generic without need
@@ -98,6 +107,8 @@ def cluster_of(event: Event[Any]) -> str:
     """The cluster that an event of the reconciler's inputs is about."""
     if isinstance(event.data, ControlSet | ControlRemoved):
         return event.data.scope.cluster
+    if isinstance(event.data, ApprovalAnswered):
+        return event.data.cluster
     target: Target = event.data.target
     return target.cluster
 
@@ -121,6 +132,13 @@ def drift_input(event: Event[Any], lookup: Lookup) -> Detected | Cleared | None:
         declared = lookup(key_of_target(data.target))
         return Detected(event.id, event.correlationid, data, declared.digest if declared else None)
     return Cleared(event.id, data) if isinstance(data, DriftCleared) else None
+
+
+def alert_input(event: Event[Any]) -> Fired | Over | None:
+    """An alert's event as input of the state machine; None for any other."""
+    if isinstance(event.data, AlertFired):
+        return Fired(event.id, event.correlationid, event.data)
+    return Over(event.id, event.data) if isinstance(event.data, AlertResolved) else None
 
 
 def control_of(event: Event[Any] | None) -> Event[ControlSet | ControlRemoved] | None:
@@ -168,6 +186,6 @@ def _first_line(error: ValueError) -> str:
 
 
 __all__ = [
-    "HEADERS", "DeadLetter", "Lookup", "Reader", "Record", "control_of", "dead_letter", "drift_input", "fact_records",
-    "key_of_target", "row_records",
+    "HEADERS", "DeadLetter", "Lookup", "Reader", "Record", "alert_input", "control_of", "dead_letter", "drift_input",
+    "fact_records", "key_of_target", "row_records",
 ]  # fmt: skip

@@ -1,5 +1,5 @@
-"""The reconciler's wiring. In: setpoint-drift, setpoint-control, and setpoint-ledger at the start of a partition.
-Out: setpoint-decisions, -actions, -ledger, -dead-letter, -metrics, and writes to one cluster.
+"""The reconciler's wiring. In: setpoint-drift, -alerts, -approvals, -control, and -ledger at the start of a
+partition. Out: setpoint-decisions, -actions, -approvals, -ledger, -dead-letter, -metrics, and writes to one cluster.
 
 Steps: own partitions → load the ledger → inputs to rows, decisions and jobs → one transaction → run the jobs.
 """
@@ -7,14 +7,18 @@ Steps: own partitions → load the ledger → inputs to rows, decisions and jobs
 import asyncio
 from collections.abc import Callable, Mapping
 
-from schemas.policy import Policy
-from services.kube.baselines import Declared
-from services.kube.cluster import Cluster
+from services.kube.api.cluster import Cluster
+from services.kube.api.operate import Operate
+from services.kube.declaration.baselines import Declared
 from services.kube.objects import ObjectKey
+from services.reconciler.carrier import Desk
 from services.reconciler.guards import Bounds
 from services.reconciler.hands import Hands, KubeHands
+from services.reconciler.outside import open_outside
 from services.reconciler.owner import own
-from services.reconciler.partition import Shared
+from services.reconciler.rulebook import Rulebooks, Rules
+from services.reconciler.shared import Shared
+from services.reconciler.turns import Turns
 from services.reconciler.worker import Bench
 from services.runtime.backoff import Backoff
 from services.runtime.clock import Clock
@@ -30,34 +34,40 @@ from services.runtime.tasks import cancel, run_until
 WORKERS = 32
 
 DeclaredByKey = Callable[[], Mapping[ObjectKey, Declared]]
-Policies = Callable[[], tuple[Policy, ...]]
+RulesSource = Callable[[], Rules]
 
 
 async def run_reconciler(
-    settings: Settings, *, cluster: Cluster, declared: DeclaredByKey, policies: Policies, clock: Clock, health: Health,
+    settings: Settings, *, cluster: Cluster, declared: DeclaredByKey, rules: RulesSource, clock: Clock, health: Health,
     metrics: Metrics, log: Log, stop: asyncio.Event,
 ) -> None:  # fmt: skip
     """Run until `stop`; a broker that is away is waited for. Raises Permanent where that would be in vain."""
-    await reconcile(
-        settings, hands=KubeHands(cluster), declared=declared, policies=policies, clock=clock, health=health,
-        metrics=metrics, log=log, stop=stop,
-    )  # fmt: skip
+    async with open_outside(settings.action_secrets) as outside:
+        turns = Turns(WORKERS)
+        bounds = bounds_of(settings, cluster.name)
+        desk = Desk(Operate(cluster), outside, clock, turns, log, settings.key(), bounds)
+        await reconcile(
+            settings, hands=KubeHands(cluster), declared=declared, rules=rules, clock=clock, health=health,
+            metrics=metrics, log=log, stop=stop, desk=desk,
+        )  # fmt: skip
 
 
 async def reconcile(
-    settings: Settings, *, hands: Hands, declared: DeclaredByKey, policies: Policies, clock: Clock, health: Health,
-    metrics: Metrics, log: Log, stop: asyncio.Event,
+    settings: Settings, *, hands: Hands, declared: DeclaredByKey, rules: RulesSource, clock: Clock, health: Health,
+    metrics: Metrics, log: Log, stop: asyncio.Event, desk: Desk | None = None,
 ) -> None:  # fmt: skip
-    """The same with any hands."""
+    """The same with any hands; without a desk nothing is done about alerts."""
     shared = Shared(
         bootstrap=str(settings.need("kafka", "--kafka")),
         group=f"{settings.group_prefix}-reconciler-{hands.name}",
-        bounds=Bounds(hands.name, frozenset(settings.protected_namespaces)),
+        bounds=bounds_of(settings, hands.name),
         declared=declared,
-        policies=policies,
-        bench=Bench(hands, clock, asyncio.Semaphore(WORKERS), log),
+        rules=Rulebooks(rules, log),
+        bench=Bench(hands, clock, desk.turns if desk else Turns(WORKERS), log),
         metrics=metrics,
         log=log,
+        desk=desk,
+        environment=settings.environment,
     )
     health.require("partitions", lambda: "not a member of its group yet")
     try:
@@ -65,6 +75,12 @@ async def reconcile(
     finally:
         await cancel(*shared.workers)
         await asyncio.gather(*shared.closing, return_exceptions=True)
+
+
+def bounds_of(settings: Settings, cluster: str) -> Bounds:
+    """What this process may touch."""
+    protected = frozenset(settings.protected_namespaces)
+    return Bounds(cluster, protected, settings.storm_max, settings.storm_within)
 
 
 async def _own(shared: Shared, health: Health) -> None:

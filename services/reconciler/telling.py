@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
-from schemas.events import ActionFinished, ActionStarted, DecisionMade
+from schemas.approvals import ApprovalClosed, ApprovalRefused, ApprovalRequested
+from schemas.events import ActionFinished, DecisionMade
 from services.reconciler.book import Outcome
-from services.reconciler.inputs import Fact, Result
+from services.reconciler.inputs import Ended, Fact, Result
 from services.reconciler.records import DeadLetter
 from services.runtime.logging import Log
 from services.runtime.metrics import Metrics
@@ -23,7 +24,7 @@ def tell_outcome(metrics: Metrics, log: Log, outcome: Outcome, dead: Iterable[De
         )  # fmt: skip
 
 
-def tell_result(metrics: Metrics, result: Result) -> None:
+def tell_result(metrics: Metrics, result: Result | Ended) -> None:
     """Where an action's time went."""
     for phase, spent_ms in (("plan", result.plan_ms), ("apply", result.apply_ms), ("verify", result.verify_ms)):
         if spent_ms:
@@ -46,13 +47,23 @@ def _fact(metrics: Metrics, log: Log, fact: Fact) -> None:
         metrics.inc("decisions_total", verdict=data.verdict, reason=data.reason)
         log.info(
             "decided", target=data.target.subject, correlation=fact.correlation, verdict=data.verdict,
-            reason=data.reason, policy=data.policy, until=data.until and data.until.isoformat(),
+            reason=data.reason, policy=data.policy, until=data.until and data.until.isoformat(), action=data.action,
         )  # fmt: skip
     elif isinstance(data, ActionFinished):
         metrics.inc("actions_total", outcome=data.outcome)
         log.info(
-            "acted", target=data.target.subject, correlation=fact.correlation, outcome=data.outcome,
+            "acted", action=data.action, target=data.target.subject, correlation=fact.correlation, outcome=data.outcome,
             reason=data.reason, policy=data.policy, attempt=data.attempt, resumed=data.resumed,
         )  # fmt: skip
-    else:
-        assert isinstance(data, ActionStarted)
+    elif isinstance(data, ApprovalRequested | ApprovalClosed | ApprovalRefused):
+        metrics.inc("approvals_total", event=_word(data))
+        log.info(
+            f"approval {_word(data)}", target=data.target.subject, correlation=fact.correlation,
+            approval_id=data.approval_id,
+        )  # fmt: skip
+
+
+def _word(data: ApprovalRequested | ApprovalClosed | ApprovalRefused) -> str:
+    if isinstance(data, ApprovalRequested):
+        return "requested"
+    return "refused" if isinstance(data, ApprovalRefused) else data.outcome

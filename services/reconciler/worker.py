@@ -2,7 +2,7 @@
 
 Right before the write it asks what needs the live object (`still_true`) and once more what a person may have said
 meanwhile (`gate`). An action that is taken up again after a crash is planned anew: what holds already is skipped, and
-verified. The slots bound how many actions talk to the API server at once; waiting in a verification holds none.
+verified. Turns bound how many actions talk to the API server at once; waiting in a verification holds none.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from schemas.events import Outcome, Reason
-from services.kube.baselines import Declared
-from services.kube.errors import ApiError, Conflict, Invalid, Unavailable
+from services.kube.api.errors import ApiError, Conflict, Unavailable
+from services.kube.declaration.baselines import Declared
 from services.kube.objects import Object, metadata_of
 from services.reconciler.actions import ACTIONS
 from services.reconciler.actions.base import Action, Context, Plan
@@ -20,6 +20,7 @@ from services.reconciler.failures import failure_of
 from services.reconciler.guards import Denial, still_true
 from services.reconciler.hands import Hands
 from services.reconciler.inputs import Job, Result
+from services.reconciler.turns import Turns
 from services.runtime.clock import Clock
 from services.runtime.logging import Log
 
@@ -35,7 +36,7 @@ class Bench:
 
     hands: Hands
     clock: Clock
-    slots: asyncio.Semaphore
+    turns: Turns
     log: Log
 
 
@@ -66,10 +67,15 @@ async def run_action(job: Job, declared: Declared | None, gate: Gate, bench: Ben
     """Run it. Raises nothing but cancellation, which leaves the action to the next owner."""
     if job.target.cluster != bench.hands.name:
         return _result(job, Outcome.SUPERSEDED, Reason.OUT_OF_SCOPE, f"not a target of {bench.hands.name!r}")
-    if declared is None:
+    action = ACTIONS[job.action.action]
+    if action.declared and declared is None:
         return _result(job, Outcome.SUPERSEDED, Reason.NOT_DECLARED, "no baseline declares it any more")
-    course = Course(job, ACTIONS["revert"], Context(bench.hands, declared, job.step, bench.clock, job.plan_only))
-    limit = job.step.revert.timeout.total_seconds()
+    if declared is not None and not action.declared:
+        return _result(job, Outcome.SUPERSEDED, Reason.NO_LONGER_TRUE, f"declared by '{declared.baseline}' by now")
+    context = Context(
+        bench.hands, job.target, declared, job.step, bench.clock, job.drift, job.plan_only, job.resumed
+    )  # fmt: skip
+    course, limit = Course(job, action, context), job.step.timeout.total_seconds()
     try:
         ending = await _plan_and_apply(course, gate, bench, limit) or await _verify(course, bench, limit)
     except (ApiError, TimeoutError) as error:
@@ -91,13 +97,14 @@ async def run_action(job: Job, declared: Declared | None, gate: Gate, bench: Ben
 
 async def _plan_and_apply(course: Course, gate: Gate, bench: Bench, limit: float) -> Result | None:
     """Plan and write; None where the write is done (or was done before a crash) and wants verifying."""
-    async with bench.slots, asyncio.timeout(limit):
+    async with bench.turns.turn(), asyncio.timeout(limit):
         for left in reversed(range(APPLY_TRIES)):
             plan = await _plan(course)
             if course.job.plan_only:
                 return _plan_result(course.job, plan)
             denial = still_true(plan.finding)
-            if denial and (course.job.resumed or course.applied):
+            done = denial is not None and denial.reason is Reason.NO_LONGER_TRUE and not plan.spared
+            if done and (course.job.resumed or course.applied):
                 course.stored = plan.live
                 return None
             denial = denial or gate(course.job)
@@ -106,8 +113,8 @@ async def _plan_and_apply(course: Course, gate: Gate, bench: Bench, limit: float
             try:
                 await _apply(course, plan)
                 return None
-            except (Conflict, Invalid) as error:
-                if not left or not _worth_another_look(error, plan):
+            except Conflict:
+                if not left:
                     raise
     return None
 
@@ -149,7 +156,7 @@ async def _undo(course: Course, bench: Bench, stored: Object, unmet: str, limit:
         return _result(job, Outcome.INEFFECTIVE, Reason.UNDO_FAILED, f"{unmet}; what stood before a crash is not known")
     try:
         with course.timed("undo"):
-            async with bench.slots, asyncio.timeout(limit):
+            async with bench.turns.turn(), asyncio.timeout(limit):
                 left = await course.action.undo(course.plan, stored, course.context)
     except (ApiError, TimeoutError) as error:
         why = failure_of(error, job.target, "undo", limit).message
@@ -157,14 +164,6 @@ async def _undo(course: Course, bench: Bench, stored: Object, unmet: str, limit:
     if left:
         return _result(job, Outcome.INEFFECTIVE, Reason.NOT_VERIFIED, f"{unmet}; not undone: {left}")
     return _result(job, Outcome.UNDONE, Reason.NOT_VERIFIED, unmet)
-
-
-def _worth_another_look(error: ApiError, plan: Plan) -> bool:
-    """Whether the refusal may only mean that somebody wrote between the plan and the write.
-
-    The removal of additions tests their values, and a test that fails is answered like an invalid object.
-    """
-    return isinstance(error, Conflict) or any(diff.kind == "added" for diff in plan.finding.fields)
 
 
 def _superseded(job: Job, denial: Denial, plan: Plan) -> Result:
@@ -181,6 +180,8 @@ def _plan_result(job: Job, plan: Plan) -> Result:
 
 def told(job: Job, plan: Plan) -> str:
     """A plan in words: what would be made, changed and removed. Of Secrets only the paths."""
+    if job.action.action == "prune":
+        return "would delete the object"
     if plan.live is None:
         return "would create the object"
     hidden = job.target.kind == "Secret" and not job.target.group

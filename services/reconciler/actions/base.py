@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from schemas.policy import RevertStep
-from services.kube.baselines import Declared
-from services.kube.judge import Finding
+from schemas.events import DriftDetected
+from schemas.policy import Step
+from schemas.target import Target
+from services.kube.declaration.baselines import Declared
 from services.kube.objects import Object
+from services.kube.verdict.judge import Finding
 from services.reconciler.hands import Hands
 from services.runtime.clock import Clock
 
@@ -28,21 +30,39 @@ class Rule:
 
 @dataclass(frozen=True)
 class Context:
-    """What an action works with. `plan_only`: its plan is for people to read, nothing will be applied."""
+    """What an action works with. `plan_only`: its plan is for people to read, nothing will be applied.
+
+    `declared` is None where nobody declares the target. `drift` is what it was decided for, None where that is known no
+    more. `resumed`: it is taken up again after a crash.
+    """
 
     hands: Hands
-    declared: Declared
-    step: RevertStep
+    target: Target
+    declared: Declared | None
+    step: Step
     clock: Clock
+    drift: DriftDetected | None = None
     plan_only: bool = False
+    resumed: bool = False
+
+    @property
+    def declaration(self) -> Declared:
+        """The declared object, for actions that are about one."""
+        assert self.declared
+        return self.declared
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be done: from `live` (None where it is missing) to the declared state, because of `finding`."""
+    """What would be done: from `live` (None where it is missing) to what is wanted, because of `finding`.
+
+    A finding without a state means that nothing needs to be done, one that is unjudged that nothing may. `spared`: that
+    is so because the object is another matter by now, and not because the action has done it before.
+    """
 
     live: Object | None
     finding: Finding
+    spared: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,14 +78,15 @@ class Action(ABC):
 
     name: ClassVar[str]
     needs: ClassVar[tuple[Rule, ...]]
+    declared: ClassVar[bool]  # whether it is about objects that are declared, or about those that are not
 
     @abstractmethod
     async def plan(self, context: Context) -> Plan:
         """Look, and say what would be done."""
 
     @abstractmethod
-    async def apply(self, plan: Plan, context: Context) -> Object:
-        """Do it; the object as stored."""
+    async def apply(self, plan: Plan, context: Context) -> Object | None:
+        """Do it; the object as stored, None where there is none any more."""
 
     @abstractmethod
     async def verify(self, stored: Object | None, context: Context, within: timedelta) -> Verdict:

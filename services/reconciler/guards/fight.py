@@ -27,7 +27,7 @@ def fight(request: Request) -> Denial | None:
     if probe_at is None or probe_at <= now:
         return None
     other = state.fought_with or "a writer that leaves no name"
-    paths = ", ".join(change.path for change in request.drift.fields[:3])
+    paths = ", ".join(change.path for change in request.open_drift.fields[:3])
     return Denial(Reason.FIGHT, f"{other} changes it back again and again{': ' + paths if paths else ''}", probe_at)
 
 
