@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from schemas.base import rfc3339
+from schemas.target import CLUSTER_SCOPED, CORE
 
 
 class Query(NamedTuple):
@@ -23,30 +24,66 @@ class TargetPattern(NamedTuple):
     group: str | None = None
 
 
+COLUMNS_OF_A_STORY = (
+    "event_time, event_type, subject, state, engine, manager, managers, users, people, paths, baseline, revision, "
+    "alert, severity, policy, mode, action, acted_on, step, undoes, verdict, reason, outcome, message, words, "
+    "sequence, onset, plan_ms, apply_ms, verify_ms, resumed, alert_id, approval_id, action_id, correlation_id"
+)
+CAUSES_FIRST = (
+    "setpoint-actions", "setpoint-approvals", "setpoint-decisions", "setpoint-alerts", "setpoint-changes",
+)  # fmt: skip
+"""Written in one transaction, a decision and its action carry one time: the cause goes first, which is last here."""
+
+
 def timeline(target: TargetPattern, since: datetime, limit: int) -> Query:
-    """Everything that happened to an object since then, the newest `limit` of it, in order."""
+    """Everything that happened to an object since then, the newest `limit` of it, in order.
+
+    Where it was acted on because of an alert about something else (its pod), the whole of that alert's story belongs.
+    """
+    itself, parameters = _about(target)
+    acted_on = _acted_on(target)
+    recent = "event_time >= parseDateTime64BestEffort({since:String}, 6)"
+    told = f"SELECT correlation_id FROM events WHERE {recent} AND acted_on != '' AND {acted_on}"
+    asked = (
+        "SELECT approval_id FROM events WHERE event_type = 'approval.requested.v1' "
+        f"AND ({itself} OR correlation_id IN ({told}))"
+    )
+    return Query(
+        f"SELECT * FROM (SELECT {COLUMNS_OF_A_STORY}, topic, kafka_offset FROM events WHERE {recent} AND ({itself} "
+        f"OR correlation_id IN ({told}) OR (approval_id != '' AND approval_id IN ({asked}))) "
+        "ORDER BY event_time DESC, topic DESC, kafka_offset DESC LIMIT {limit:UInt32}) "
+        f"ORDER BY event_time, indexOf({list(CAUSES_FIRST)}, topic) DESC, kafka_offset",
+        parameters | {"since": rfc3339(since), "limit": limit},
+    )
+
+
+def _about(target: TargetPattern) -> tuple[str, dict[str, Any]]:
+    """Events whose own target it is."""
     conditions = ["lower(kind) = lower({kind:String})", "namespace = {namespace:String}", "name = {name:String}"]
-    conditions.append("event_time >= parseDateTime64BestEffort({since:String}, 6)")
     parameters: dict[str, Any] = {"kind": target.kind, "namespace": target.namespace, "name": target.name}
-    parameters |= {"since": rfc3339(since), "limit": limit}
     if target.cluster is not None:
         conditions.append("cluster = {cluster:String}")
         parameters["cluster"] = target.cluster
     if target.group is not None:
         conditions.append("api_group = {group:String}")
         parameters["group"] = target.group
-    columns = (
-        "event_time, event_type, subject, state, engine, manager, managers, paths, baseline, policy, mode, verdict, "
-        "reason, outcome, message, sequence, onset, plan_ms, apply_ms, verify_ms, resumed, correlation_id"
-    )
-    return Query(
-        f"SELECT * FROM (SELECT {columns}, topic, kafka_offset FROM events WHERE {' AND '.join(conditions)} "
-        "ORDER BY event_time DESC, topic DESC, kafka_offset DESC LIMIT {limit:UInt32}) "
-        # Written in one transaction, a decision and its action carry one time: the cause goes first.
-        "ORDER BY event_time, indexOf(['setpoint-actions', 'setpoint-decisions', 'setpoint-changes'], topic) DESC, "
-        "kafka_offset",
-        parameters,
-    )
+    return f"({' AND '.join(conditions)})", parameters
+
+
+def _acted_on(target: TargetPattern) -> str:
+    """The same of what was acted on, which is written as subjects are; a cluster's name may have slashes of its own."""
+    parts = "splitByChar('/', acted_on)"
+    conditions = [
+        f"lower({parts}[-3]) = lower({{kind:String}})",
+        f"{parts}[-2] = if({{namespace:String}} = '', '{CLUSTER_SCOPED}', {{namespace:String}})",
+        f"{parts}[-1] = {{name:String}}",
+    ]
+    if target.cluster is not None:
+        conditions.append("startsWith(acted_on, concat({cluster:String}, '/'))")
+        conditions.append(f"length({parts}) = length(splitByChar('/', {{cluster:String}})) + 4")
+    if target.group is not None:
+        conditions.append(f"{parts}[-4] = if({{group:String}} = '', '{CORE}', {{group:String}})")
+    return " AND ".join(conditions)
 
 
 def drifts(*, closed: bool, cluster: str | None, namespace: str | None, limit: int) -> Query:
@@ -54,7 +91,7 @@ def drifts(*, closed: bool, cluster: str | None, namespace: str | None, limit: i
     conditions, parameters = _where(cluster, namespace)
     return Query(
         "SELECT subject, cluster, api_group, kind, namespace, name, baseline, state, engine, onset, detected_at, "
-        f"cleared_at, fields, managers, cleared_reason, cleared_by, drift_id "
+        f"cleared_at, fields, managers, users, reason, message, revision, cleared_reason, cleared_by, drift_id "
         f"FROM {'drift_intervals' if closed else 'open_drifts'} {conditions} "
         "ORDER BY detected_at DESC LIMIT {limit:UInt32}",
         parameters | {"limit": limit},
