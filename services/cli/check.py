@@ -7,7 +7,7 @@ import click
 
 from services.cli.options import EXISTING
 from services.cli.printing import output_option, print_data
-from services.kube.baselines import load_baselines
+from services.kube.declaration.baselines import load_baselines
 from services.runtime.errors import FileProblem, SetpointError, UserFileError
 from services.runtime.settings import load_settings
 from services.runtime.userfiles import load_policies
@@ -40,6 +40,9 @@ def command(baselines: Path | None, policies: Path | None, output: str) -> int:
 def _baselines(path: Path, found: dict[str, int]) -> None:
     state = load_baselines(path)
     found.update(baselines=len(state.names), objects=len(state.objects))
+    asked = sum(baseline.spec.source.in_cluster for baseline in state.baselines)
+    if asked:
+        found["sources that only a cluster can answer"] = asked
 
 
 def _try(load: Any) -> list[FileProblem]:

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from services.cli.progress import shown_progress
-from services.kube.cluster import open_cluster
+from services.kube.api.cluster import open_cluster
 from services.local.broker import LocalBroker
 from services.local.controlplane import LocalControlPlane
 from services.local.demo import play_all

@@ -11,9 +11,8 @@ from rich.console import Console
 from schemas.topics import RECORDED
 from services.cli.options import EXISTING, cluster_options, kafka_option
 from services.cli.printing import output_option, print_data
-from services.kube.baselines import load_baselines
-from services.kube.cluster import Cluster, open_cluster
-from services.kube.declared import bind_all
+from services.kube.api.cluster import Cluster, open_cluster
+from services.kube.declaration.declared import look_up
 from services.local.running import Running, the_running
 from services.recorder.migrations import all_migrations, pending, read_applied
 from services.recorder.proof import Proof, prove
@@ -121,8 +120,10 @@ async def _cluster(settings: Settings) -> AsyncIterator[Check]:
     try:
         yield Check("cluster", "reachable", True, cluster.session.host)
         if settings.baselines:
-            declared = bind_all(cluster, load_baselines(settings.baselines))
-            kinds = {(key.group, key.kind) for key in declared}
+            found = await look_up(cluster, settings.baselines)
+            detail = "; ".join(found.problems) or f"{len(found.objects)} objects"
+            yield Check("cluster", "baselines", not found.problems, detail, "correct what is named, or grant the right")
+            kinds = {(key.group, key.kind) for key in found.objects}
             yield await _rights(cluster, kinds, READ, "observe", "grant get, list and watch on them")
             yield await _rights(cluster, kinds, WRITE, "fix", "grant create and patch on them, or only observe")
     finally:

@@ -17,6 +17,8 @@ COLUMNS = {
     "state": "STATE",
     "fields": "FIELDS",
     "managers": "BY",
+    "users": "USER",
+    "reason": "REASON",
     "onset": "SINCE",
     "baseline": "BASELINE",
 }
@@ -44,6 +46,8 @@ def command(
     rows = asyncio.run(
         _read(clickhouse_url(clickhouse), closed=closed, cluster=cluster, namespace=namespace, limit=limit)
     )
+    if output == "table":  # a deletion stands at the path of the whole object
+        rows = [{**row, "fields": [path or "(the object)" for path in row["fields"]]} for row in rows]
     print_rows(rows, output, COLUMNS | (ENDED if closed else {}), empty="no drift")
     return int(any(row["cleared_at"] is None for row in rows))
 

@@ -36,8 +36,20 @@ def cluster_options(command: CommandT) -> CommandT:
 def files_options(command: CommandT) -> CommandT:
     """`--baselines` and `--policies`."""
     return _all(
-        click.option("--baselines", type=EXISTING, help="File or folder with Baseline documents."),
+        click.option(
+            "--baselines", type=EXISTING, help="File or folder of Baselines. None: Helm releases, last-applied."
+        ),
         click.option("--policies", type=EXISTING, help="File or folder with Policy documents. None: observe only."),
+    )(command)
+
+
+def gateway_options(command: CommandT) -> CommandT:
+    """`--gateway-listen`, `--gateway-secrets` and the certificate's two."""
+    return _all(
+        click.option("--gateway-listen", metavar="HOST:PORT", help="For the gateway. Default: 127.0.0.1:8080."),
+        click.option("--gateway-secrets", type=EXISTING, help="For the gateway: folder or YAML file, see docs/who.md."),
+        click.option("--gateway-tls-certificate", type=EXISTING, help="For the gateway: PEM. None: plain HTTP."),
+        click.option("--gateway-tls-key", type=EXISTING, help="For the gateway: the certificate's key, PEM."),
     )(command)
 
 

@@ -21,7 +21,7 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 def output_option(command: CommandT) -> CommandT:
     """`--output table|json|yaml`."""
-    return click.option("--output", type=click.Choice(FORMS), default="table", show_default=True)(command)
+    return click.option("--output", "-o", type=click.Choice(FORMS), default="table", show_default=True)(command)
 
 
 def print_data(data: Any, output: str) -> None:

@@ -1,10 +1,17 @@
-"""Show on stderr how the local parts are prepared: a bar where it takes time, nothing where all is there."""
+"""Show on stderr how far something is: a bar on a terminal, where it takes time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from services.local.progress import Progress as Tell
 from services.local.progress import Step, StepState, about
@@ -34,6 +41,16 @@ def shown_progress(console: Console) -> Iterator[Tell]:
                 console.print(_line(step), highlight=False)
 
         yield tell
+
+
+@contextmanager
+def counting(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A callback that takes the number done so far; nothing is shown where stderr is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda count: bars.update(task, completed=count)
 
 
 def _line(step: Step) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from services.cli.options import cluster_options, files_options, kafka_option, log_options
-from services.kube.cluster import open_cluster
-from services.kube.sources import declared_source, policy_source
+from services.cli.options import cluster_options, files_options, gateway_options, kafka_option, log_options
+from services.kube.api.cluster import open_cluster
+from services.kube.declaration.sources import declared_source, policy_source
 from services.local.launch import (
     ON_A_CLUSTER,
     SERVICES,
@@ -28,6 +28,8 @@ from services.runtime.metrics import Metrics
 from services.runtime.settings import Settings, load_settings
 from services.runtime.tasks import run_until
 
+NEEDS = {"recorder": "clickhouse", "gateway": "gateway_secrets"}
+
 
 @click.command(
     name="run",
@@ -40,10 +42,11 @@ from services.runtime.tasks import run_until
 @kafka_option
 @click.option("--clickhouse", metavar="URL", help="For the recorder. Default: SETPOINT_CLICKHOUSE.")
 @click.option("--http-port", type=click.IntRange(0, 65535), help="For /live, /ready and /metrics; 0: a free one.")
+@gateway_options
 @click.option("--create-topics", is_flag=True, help="Create missing topics first.")
 @log_options
 def command(service: str, create_topics: bool, **given: Any) -> None:
-    """Run SERVICE until SIGTERM: watcher, reconciler or recorder.
+    """Run SERVICE until SIGTERM: watcher, reconciler, recorder or gateway.
 
     Every option is also an environment variable SETPOINT_<OPTION>.
     """
@@ -54,8 +57,8 @@ def command(service: str, create_topics: bool, **given: Any) -> None:
 
 async def _run(service: str, settings: Settings, create_topics: bool) -> None:
     settings.need("kafka", "--kafka")
-    wanted = "context" if service in ON_A_CLUSTER else "clickhouse"
-    settings.need(wanted, f"--{wanted}")
+    wanted = "context" if service in ON_A_CLUSTER else NEEDS[service]
+    settings.need(wanted, "--" + wanted.replace("_", "-"))
     stop, clock = stop_event(), SystemClock()
     health, metrics = new_health(service, clock), Metrics(service)
     async with AsyncExitStack() as stack:
@@ -81,6 +84,8 @@ async def _serve(
         around = replace(around, cluster=cluster, declared=declared, policies=policies)
     service_runs = keep_running(service, around, health, metrics)
     if service == "reconciler" and around.declared and around.cluster:  # a watcher follows them by itself
-        await run_until(around.stop, service_runs, around.declared.keep_fresh(around.cluster, clock))
+        declared, cluster = around.declared, around.cluster
+        looking = declared.keep_looking(cluster, clock, get_log(service))
+        await run_until(around.stop, service_runs, declared.keep_fresh(cluster, clock), looking)
     else:
         await service_runs

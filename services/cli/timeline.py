@@ -16,6 +16,8 @@ from services.runtime.errors import UsageError
 
 Row = dict[str, Any]
 COLUMNS = {"time": "TIME", "what": "WHAT", "detail": "DETAIL", "by": "BY", "subject": "OBJECT"}
+SHORT = 8
+"""Letters of an id that people read."""
 
 
 @click.command(
@@ -29,7 +31,9 @@ COLUMNS = {"time": "TIME", "what": "WHAT", "detail": "DETAIL", "by": "BY", "subj
 @clickhouse_option
 @output_option
 def command(target: str, since: datetime, limit: int, clickhouse: str | None, output: str) -> int:
-    """Show changes, drifts, decisions and actions of one object.
+    """Show changes, drifts, alerts, decisions, approvals and actions of one object.
+
+    Where it was acted on because of an alert about something else, such as one of its pods, that alert is there too.
 
     TARGET is kind/namespace/name (deployment/payments/api), kind/name for an object without a namespace, or the full
     form that events carry: cluster/group/kind/namespace/name.
@@ -59,8 +63,13 @@ def entry(row: Row) -> Row:
     """A row as people read it: time, what, detail, by whom."""
     event = row["event_type"].rpartition(".v")[0]
     what, detail = DESCRIBE.get(event, _other)(row)
-    by = row["manager"] or ", ".join(row["managers"])
+    by = ", ".join(row["people"]) or row["manager"] or ", ".join(row["managers"])
+    if row["users"]:
+        by = f"{by} ({', '.join(row['users'])})".lstrip()
     return {"time": row["event_time"], "what": what, "detail": detail, "by": by, "subject": row["subject"]}
+
+
+STATES = {"missing": "object is missing", "unwanted": "object should not be there", "unjudged": "no verdict"}
 
 
 def _other(row: Row) -> tuple[str, str]:
@@ -69,8 +78,10 @@ def _other(row: Row) -> tuple[str, str]:
 
 def _detected(row: Row) -> tuple[str, str]:
     what = "drift updated" if row["sequence"] else "drift detected"
-    detail = "object is missing" if row["state"] == "missing" else ", ".join(row["paths"])
-    return what, f"{detail} (baseline {row['baseline']}, {row['engine']})"
+    detail = STATES.get(row["state"]) or ", ".join(row["paths"])
+    source = row["baseline"] + (f" at {row['revision'][:12]}" if row["revision"] else "")
+    why = f", {row['reason']}: {row['message']}" if row["reason"] else ""
+    return what, f"{detail} (baseline {source}, {row['engine']}{why})"
 
 
 def _cleared(row: Row) -> tuple[str, str]:
@@ -78,33 +89,89 @@ def _cleared(row: Row) -> tuple[str, str]:
     return "drift cleared", f"{row['reason']} after {seconds:.3g} s"
 
 
+def _attributed(row: Row) -> tuple[str, str]:
+    paths = [path or "the whole object" for path in row["paths"]]
+    return "drift attributed", f"{', '.join(paths)} (by audit, after its end)"
+
+
 def _change(row: Row) -> tuple[str, str]:
     return row["state"], ", ".join(row["paths"])
 
 
+def _fired(row: Row) -> tuple[str, str]:
+    return f"alert {row['severity']}", f"{row['alert']}: {row['words']}".rstrip(": ")
+
+
+def _resolved(row: Row) -> tuple[str, str]:
+    seconds = (row["event_time"] - row["onset"]).total_seconds()
+    return "alert resolved", f"{row['alert']} after {seconds:.3g} s"
+
+
 def _decision(row: Row) -> tuple[str, str]:
     message = f": {row['message']}" if row["message"] else ""
-    return f"decision {row['verdict']}", f"{row['reason']} (policy {row['policy'] or 'none'}, {row['mode']}){message}"
+    detail = f"{row['reason']} (policy {row['policy'] or 'none'}, {row['mode']}{_what(row)}){message}"
+    return f"decision {row['verdict']}", detail
+
+
+def _what(row: Row) -> str:
+    """The action and its object, where events of its time name them."""
+    on = f" on {row['acted_on']}" if row["acted_on"] else ""
+    return f", {row['action']}{on}" if row["action"] else ""
+
+
+def _asked(row: Row) -> tuple[str, str]:
+    return "approval asked", f"{row['action']} by policy {row['policy']}, question {row['approval_id'][:SHORT]}"
+
+
+def _answered(row: Row) -> tuple[str, str]:
+    return "approval answered", f"{row['words']}, question {row['approval_id'][:SHORT]}"
+
+
+def _refused(row: Row) -> tuple[str, str]:
+    return "answer refused", f"{row['words']}, question {row['approval_id'][:SHORT]}"
+
+
+def _closed(row: Row) -> tuple[str, str]:
+    note = f": {row['words']}" if row["words"] else ""
+    return f"approval {row['outcome']}", f"question {row['approval_id'][:SHORT]}{note}"
 
 
 def _started(row: Row) -> tuple[str, str]:
-    return "action started", f"attempt {row['sequence']} of policy {row['policy']}"
+    takes_back = f", takes back {row['undoes'][:SHORT]}" if row["undoes"] else ""
+    return "action started", f"attempt {row['sequence']} of policy {row['policy']}{_what(row)}{takes_back}"
 
 
 def _finished(row: Row) -> tuple[str, str]:
     times = f"plan {row['plan_ms']:.0f} ms, apply {row['apply_ms']:.0f} ms, verify {row['verify_ms']:.0f} ms"
     message = f": {row['message']}" if row["message"] else ""
     resumed = ", resumed" if row["resumed"] else ""
-    return f"action {row['outcome']}", f"{row['reason']} ({times}{resumed}){message}"
+    return f"action {row['outcome']}", f"{row['reason']} ({times}{_what(row)}{resumed}){message}"
+
+
+def _kept(row: Row) -> tuple[str, str]:
+    return "evidence kept", row["words"]
+
+
+def _told(row: Row) -> tuple[str, str]:
+    return "people told", row["message"]
 
 
 DESCRIBE: dict[str, Callable[[Row], tuple[str, str]]] = {
     "drift.detected": _detected,
     "drift.cleared": _cleared,
+    "drift.attributed": _attributed,
     "change.observed": _change,
     "decision.made": _decision,
     "action.started": _started,
     "action.finished": _finished,
+    "alert.fired": _fired,
+    "alert.resolved": _resolved,
+    "approval.requested": _asked,
+    "approval.answered": _answered,
+    "approval.refused": _refused,
+    "approval.closed": _closed,
+    "evidence.kept": _kept,
+    "people.told": _told,
 }
 
 

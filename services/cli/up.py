@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from services.cli.options import cluster_options, files_options, kafka_option
+from services.cli.options import cluster_options, files_options, gateway_options, kafka_option
 from services.cli.progress import shown_progress
 from services.local.platform import Platform, platform
 from services.local.prepare import prepare_kafka
@@ -34,16 +34,18 @@ from services.runtime.settings import Settings, load_settings
     type=click.Path(path_type=Path, file_okay=False),
     help="Where a broker and an engine of our own keep their data.",
 )
+@gateway_options
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 def command(data: Path | None, **given: Any) -> int:
     """Watch, decide, act and record until Ctrl-C.
 
-    Only the cluster that --context names is touched, and without policies it is only observed. A broker and an engine
-    that are not named are started on this machine's loopback; their data is kept from one run to the next.
+    Only the cluster that --context names is touched, and without policies it is only observed. Without --baselines its
+    Helm releases and what kubectl applied are compared, whatever policies say only to observe. A broker and an engine
+    that are not named are started on this machine's loopback; their data is kept from one run to the next. With
+    --gateway-secrets other systems can send to the gateway.
     """
     settings = load_settings(**given)
     settings.need("context", "--context NAME")
-    settings.need("baselines", "--baselines FILE|DIR")
     return asyncio.run(_up(settings, (data or default_folder(settings)).absolute()))
 
 
@@ -101,6 +103,7 @@ def _say(notes: Console, running: Platform, log: Path) -> None:
         ("cluster", f"{running.cluster.name} at {running.cluster.session.host} ({mode})"),
         ("broker", running.kafka),
         ("history", running.clickhouse),
+        *([("gateway", running.settings.gateway_listen)] if running.settings.gateway_secrets else []),
         ("log", str(log)),
         *((name, f"http://127.0.0.1:{port}/ready") for name, port in running.ports.items()),
     ]

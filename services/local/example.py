@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
-from services.kube.cluster import Cluster
-from services.kube.errors import NotFound
-from services.kube.manifests import load_folder
+from services.kube.api.cluster import Cluster
+from services.kube.api.errors import NotFound
+from services.kube.api.session import APPLY
+from services.kube.declaration.manifests import load_folder
 from services.kube.objects import Object, group_of, key_of, version_of
-from services.kube.session import APPLY
 from services.runtime.clock import Clock
 from services.runtime.errors import Permanent
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from schemas.policy import Policy
-from services.kube.cluster import Cluster
-from services.kube.declared import DeclaredSource
+from services.gateway.service import run_gateway
+from services.kube.api.cluster import Cluster
+from services.kube.declaration.declared import DeclaredSource
+from services.reconciler.rulebook import Written
 from services.reconciler.service import run_reconciler
 from services.recorder.service import run_recorder
 from services.recorder.store import Store
@@ -24,13 +26,13 @@ from services.watcher.service import run_watcher
 
 MadeT = TypeVar("MadeT")
 END_S = 15.0  # what a service may take to write what it has, once it is told to stop
-SERVICES = ("watcher", "reconciler", "recorder")
+SERVICES = ("watcher", "reconciler", "recorder", "gateway")
 ON_A_CLUSTER = ("watcher", "reconciler")
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What services share in a process. The recorder needs no cluster; `store` is an engine that is open already."""
+    """What services share in a process. Recorder and gateway need no cluster; `store` is an engine that is open."""
 
     settings: Settings
     clock: Clock
@@ -49,9 +51,13 @@ async def run_service(name: str, around: Surroundings, health: Health, metrics: 
             settings, clock=clock, health=health, metrics=metrics, log=log, stop=stop, store=around.store
         )
         return
+    if name == "gateway":
+        await run_gateway(settings, clock=clock, health=health, metrics=metrics, log=log, stop=stop)
+        return
     cluster, declared = around.cluster, around.declared
     if cluster is None or declared is None:
-        raise Permanent(f"the {name} needs a cluster", "Give --context and --baselines")
+        raise Permanent(f"the {name} needs a cluster", "Give --context NAME")
+    await declared.ready(cluster, clock)
     if name == "watcher":
         await run_watcher(
             settings,
@@ -65,8 +71,8 @@ async def run_service(name: str, around: Surroundings, health: Health, metrics: 
         )
     else:
         await run_reconciler(
-            settings, cluster=cluster, declared=lambda: declared.bound(cluster), policies=around.policies, clock=clock,
-            health=health, metrics=metrics, log=log, stop=stop,
+            settings, cluster=cluster, declared=lambda: declared.bound(cluster),
+            rules=lambda: Written(around.policies()), clock=clock, health=health, metrics=metrics, log=log, stop=stop,
         )  # fmt: skip
 
 

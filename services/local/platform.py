@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.kube.cluster import Cluster, open_cluster
-from services.kube.sources import declared_source, policy_source
+from services.kube.api.cluster import Cluster, open_cluster
+from services.kube.declaration.sources import declared_source, policy_source
 from services.local.broker import LocalBroker
 from services.local.engine import serve_engine
 from services.local.launch import SERVICES, Surroundings, keep_running, new_health
@@ -110,6 +110,8 @@ async def _services(stack: AsyncExitStack, running: Platform, store: Store) -> N
     )
     tasks = []
     for name in SERVICES:
+        if name == "gateway" and settings.gateway_secrets is None:
+            continue  # nobody could send anything
         health, metrics = new_health(name, clock), Metrics(name)
         running.healths[name] = health
         port = await stack.enter_async_context(serve_health(health, metrics, settings.http_host, 0))

@@ -16,9 +16,10 @@ from schemas.events import MetricSampled, Outcome, Sample
 Name = Literal[
     "watched_objects", "watched_kinds", "open_drifts", "watch_events_total", "watch_restarts_total", "relists_total",
     "drift_events_total", "changes_total", "dry_runs_total", "check_seconds", "publish_seconds",
-    "partitions_owned", "decisions_total", "actions_total", "actions_in_flight", "step_seconds", "transaction_seconds",
-    "action_seconds", "fences_total",
+    "partitions_owned", "decisions_total", "actions_total", "approvals_total", "actions_in_flight",
+    "step_seconds", "transaction_seconds", "action_seconds", "fences_total",
     "rows_total", "inserts_total", "insert_seconds", "replays_total", "repairs_total", "record_lag", "buffered_rows",
+    "ingests_total", "refusals_total", "ingested_events_total", "passed_over_total", "ingest_seconds",
     "dead_letters_total", "loop_errors_total",
 ]  # fmt: skip
 
@@ -45,7 +46,9 @@ WATCHER: dict[Name, Metric] = {
         ("closed", "silent", "expired", "refused", "error"),
     ),
     "relists_total": Metric("counter", "full lists of a kind"),
-    "drift_events_total": Metric("counter", "drift events published", ("event",), ("detected", "updated", "cleared")),
+    "drift_events_total": Metric(
+        "counter", "drift events published", ("event",), ("detected", "updated", "cleared", "attributed")
+    ),
     "changes_total": Metric("counter", "changes published", ("operation",), ("created", "updated", "deleted")),
     "dry_runs_total": Metric("counter", "server-side dry-runs", ("result",), ("ok", "refused", "forbidden")),
     "check_seconds": Metric("histogram", "seconds from an event to its verdict"),
@@ -55,6 +58,7 @@ RECONCILER: dict[Name, Metric] = {
     "partitions_owned": Metric("gauge", "partitions whose ledger this process holds"),
     "decisions_total": Metric("counter", "decisions made", ("verdict", "reason")),
     "actions_total": Metric("counter", "actions ended", ("outcome",), tuple(Outcome)),
+    "approvals_total": Metric("counter", "questions to people, and what became of them", ("event",)),
     "actions_in_flight": Metric("gauge", "actions under way"),
     "step_seconds": Metric("histogram", "seconds of one pure step over a batch"),
     "transaction_seconds": Metric("histogram", "seconds of one transaction"),
@@ -70,12 +74,38 @@ RECORDER: dict[Name, Metric] = {
     "record_lag": Metric("gauge", "records not yet in ClickHouse", ("topic",)),
     "buffered_rows": Metric("gauge", "rows read and not yet written"),
 }
+GATEWAY: dict[Name, Metric] = {
+    "ingests_total": Metric(
+        "counter",
+        "requests, by how they were answered",
+        ("result",),
+        (
+            "accepted",
+            "unauthorized",
+            "unknown-source",
+            "too-large",
+            "too-slow",
+            "method",
+            "rate",
+            "connections",
+            "invalid",
+            "disconnected",
+            "unreadable",
+            "broker-away",
+            "failed",
+        ),
+    ),
+    "refusals_total": Metric("counter", "requests that were not taken, by source and reason", ("source", "why")),
+    "ingested_events_total": Metric("counter", "events that the broker took, by source", ("source",)),
+    "passed_over_total": Metric("counter", "things in accepted requests that make no event", ("source", "why")),
+    "ingest_seconds": Metric("histogram", "seconds from a request's head to its answer"),
+}
 EVERYWHERE: dict[Name, Metric] = {
     "dead_letters_total": Metric("counter", "records that could not be read", ("topic",)),
     "loop_errors_total": Metric("counter", "failures of a service's loop that were tried again"),
 }
-BY_SERVICE = {"watcher": WATCHER, "reconciler": RECONCILER, "recorder": RECORDER}
-METRICS: dict[Name, Metric] = {**WATCHER, **RECONCILER, **RECORDER, **EVERYWHERE}
+BY_SERVICE = {"watcher": WATCHER, "reconciler": RECONCILER, "recorder": RECORDER, "gateway": GATEWAY}
+METRICS: dict[Name, Metric] = {**WATCHER, **RECONCILER, **RECORDER, **GATEWAY, **EVERYWHERE}
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 

@@ -32,7 +32,10 @@ class Settings(BaseSettings):
     clickhouse: str | None = Field(None, description="http(s)://user:password@host:8123/database, or chdb:///folder")
     baselines: Path | None = Field(None, description="file or folder with Baseline documents")
     policies: Path | None = Field(None, description="file or folder with Policy documents")
+    environment: str = Field("", description="what 'event.env' is for alerts that do not say it, such as production")
     protected_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease")
+    storm_max: int = Field(60, ge=1, description="actions on alerts within storm_within, after which a brake closes")
+    storm_within: Duration = Field(default=parse_duration("5m"), description="the window that storm_max counts in")
     mask_key: str = Field(
         default_factory=lambda: secrets.token_hex(32),
         min_length=16,
@@ -43,6 +46,18 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     http_host: str = "127.0.0.1"
     http_port: int | None = Field(None, ge=0, le=65535, description="/live, /ready, /metrics; 0 takes a free port")
+    gateway_listen: str = Field(
+        "127.0.0.1:8080", description="HOST:PORT of the gateway's HTTP interface; port 0: a free one"
+    )
+    gateway_secrets: Path | None = Field(None, description="folder or YAML file with each source's secrets")
+    action_secrets: Path | None = Field(None, description="folder with a file for each secret that actions name")
+    gateway_tls_certificate: Path | None = Field(None, description="PEM; without one the gateway speaks plain HTTP")
+    gateway_tls_key: Path | None = None
+    gateway_client_ca: Path | None = Field(None, description="PEM; senders may prove themselves by its certificates")
+    gateway_rate: float = Field(
+        200, gt=0, description="requests a second that one sender may send; twice as many at once"
+    )
+    gateway_connections: int = Field(64, ge=1, description="open connections from one address; more behind a proxy")
     resync: Duration = Field(default=parse_duration("30m"), description="full comparison of everything watched")
 
     def need(self, field: str, option: str) -> Any:

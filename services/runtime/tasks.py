@@ -1,9 +1,11 @@
 """Run things side by side that end together: the first failure or the stop signal ends all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+ResultT = TypeVar("ResultT")
 
 
 async def run_until(stop: asyncio.Event, *parts: Coroutine[Any, Any, Any]) -> None:
@@ -16,6 +18,15 @@ async def run_until(stop: asyncio.Event, *parts: Coroutine[Any, Any, Any]) -> No
             task.result()
     finally:
         await cancel(waiting, *tasks)
+
+
+async def all_of(parts: Iterable[Coroutine[Any, Any, ResultT]]) -> list[ResultT]:
+    """What all of them answer, in their order; the first error ends the others and is raised as it is."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        await cancel(*tasks)
 
 
 async def cancel(*tasks: "asyncio.Future[Any]") -> None:

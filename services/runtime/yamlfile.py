@@ -7,24 +7,29 @@ Bounded: nesting, and what aliases unfold to, so that no file can take a service
 
 import base64
 import binascii
+import codecs
 import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, NamedTuple, cast
 
 import yaml
 from yaml.cyaml import CBaseLoader
 
 from services.runtime.errors import FileProblem
+from services.runtime.jsontext import Part, looks_like_json, split
 from services.runtime.yamlscalars import key_text, resolve_plain
 
 MAX_DEPTH = 100
 MAX_UNFOLDED = 1_000_000  # values that one document's aliases may unfold to
 PLAIN, QUOTED, TAG = "plain", "quoted", "tag:yaml.org,2002:"
 MERGE = "<<"
-PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+LARGEST = 64 * 2**20  # bytes of a file
+LATER_BOM = re.compile("^(---[^\n]*\n)\ufeff", re.MULTILINE)  # left by who joins files
 
 
 class Document(NamedTuple):
@@ -56,12 +61,16 @@ class _Loader(CBaseLoader):
 
 
 def read_file(path: Path) -> Read:
-    """A file's documents; a file that cannot be read or is no UTF-8 is a problem."""
+    """A file's documents; a file that cannot be read, is too large or is no UTF-8 is a problem."""
     try:
+        found = path.stat()
+        if not S_ISREG(found.st_mode):
+            return _refused(str(path), "is no regular file", "name a file")
+        if found.st_size > LARGEST:
+            return _refused(str(path), f"is larger than {LARGEST >> 20} MiB", "split it into several files")
         data = path.read_bytes()
     except OSError as error:
-        why = error.strerror or str(error)
-        return Read([], [FileProblem(str(path), 1, 1, "", f"cannot be read: {why}", "check the path and its rights")])
+        return _refused(str(path), f"cannot be read: {error.strerror or error}", "check the path and its rights")
     return read_bytes(str(path), data)
 
 
@@ -70,37 +79,66 @@ def read_bytes(file: str, data: bytes) -> Read:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return Read([], [FileProblem(file, line, 1, "", "is not UTF-8", "save the file as UTF-8")])
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return _refused(file, "is UTF-16, not UTF-8", "save it as UTF-8; in PowerShell with -Encoding utf8")
+        return _refused(file, "is not UTF-8", "save the file as UTF-8", data.count(b"\n", 0, error.start) + 1)
     return read_text(file, text)
 
 
 def read_text(file: str, text: str) -> Read:
     """`text` as the file named `file`."""
-    if text.lstrip()[:1] in ("{", "["):
-        text = PAIR.sub(_join_surrogates, text)
-    documents: list[Document] = []
-    problems: list[FileProblem] = []
+    parts = split(text) if looks_like_json(text) else [Part(LATER_BOM.sub(r"\1", text), 0, 0)]
+    read = Read([], [])
+    for part in parts:
+        wrong: list[FileProblem] = []
+        _read_part(file, part, read.documents, wrong)
+        read.problems.extend(wrong)
+    return read
+
+
+def _read_part(file: str, part: Part, documents: list[Document], problems: list[FileProblem]) -> None:
     try:
-        for node in _nodes(text):
+        for node in _nodes(part.text):
+            if part.line or part.column:
+                _shift(node, part)
             builder = _Builder(file)
             value = builder.build(node, ())
             problems += builder.problems
             if value is not None and not builder.problems:
                 documents.append(Document(value, node.start_mark.line + 1, node))
     except yaml.YAMLError as error:
-        problems.append(_syntax(file, text, error))
+        problems.append(_shifted(_syntax(file, part.text, error), part))
     except UnicodeEncodeError:
-        problems.append(FileProblem(file, 1, 1, "", "has characters that are none", "save the file as UTF-8"))
+        problems.append(FileProblem(file, part.line + 1, 1, "", "has characters that are none", "save it as UTF-8"))
     except RecursionError:
-        problems.append(FileProblem(file, 1, 1, "", "has an anchor that contains itself", "write the parts out"))
-    return Read(documents, problems)
+        message, fix = "has an anchor that contains itself", "write the parts out"
+        problems.append(FileProblem(file, part.line + 1, 1, "", message, fix))
 
 
-def _join_surrogates(found: re.Match[str]) -> str:
-    """JSON writes characters beyond U+FFFF as two escapes; YAML has one."""
-    high, low = int(found[2], 16), int(found[3], 16)
-    return f"{found[1]}\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08X}"
+def _refused(file: str, message: str, fix: str, line: int = 1) -> Read:
+    return Read([], [FileProblem(file, line, 1, "", message, fix)])
+
+
+def _shifted(problem: FileProblem, part: Part) -> FileProblem:
+    column = problem.column + (part.column if problem.line == 1 else 0)
+    return replace(problem, line=problem.line + part.line, column=column)
+
+
+def _shift(top: yaml.Node, part: Part) -> None:
+    """Move the marks of everything below a node to where its part stands in the file."""
+    todo, seen = [top], set[int]()
+    while todo:
+        node = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        mark = node.start_mark
+        column = mark.column + (0 if mark.line else part.column)
+        node.start_mark = yaml.Mark(mark.name, mark.index, mark.line + part.line, column, None, 0)
+        if isinstance(node, yaml.MappingNode):
+            todo += [one for pair in node.value for one in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            todo += node.value
 
 
 def _nodes(text: str) -> Iterator[yaml.Node]:
@@ -163,7 +201,7 @@ class _Builder:
 
     def _fill(self, node: yaml.MappingNode, path: tuple[str | int, ...], built: dict[str, Any]) -> None:
         """In the file's order, as go-yaml v2: what a merge key brings may be overridden below it."""
-        seen: set[str] = set()
+        seen: dict[str, yaml.Mark] = {}
         for name, child in node.value:
             if is_merge(name):
                 for part in merged(child):
@@ -178,16 +216,18 @@ class _Builder:
                 continue
             key = sys.intern(key)
             if key in seen:
-                self._problem(name, (*path, key), "is there twice in the same map", "remove one of the two")
-            seen.add(key)
+                first = f"first at {seen[key].line + 1}:{seen[key].column + 1}"
+                self._problem(name, (*path, key), f"is there twice in the same map, {first}", "remove one of the two")
+            seen.setdefault(key, name.start_mark)
             built[key] = self.build(child, (*path, key))
 
     def _too_much(self, node: yaml.Node, path: tuple[str | int, ...]) -> bool:
         self.count += len(node.value) + 1
-        too_much = self.count > MAX_UNFOLDED or len(path) > MAX_DEPTH
-        if too_much and not self.problems:
-            self._problem(node, path[:1], "its aliases unfold without end", "write the parts out")
-        return too_much
+        if len(path) > MAX_DEPTH and not self.problems:
+            self._problem(node, path[:1], f"is nested more than {MAX_DEPTH} deep", "see its anchors")
+        elif self.count > MAX_UNFOLDED and not self.problems:
+            self._problem(node, path[:1], f"unfolds to more than {MAX_UNFOLDED} values", "write its aliases out")
+        return len(path) > MAX_DEPTH or self.count > MAX_UNFOLDED
 
     def _scalar(self, node: yaml.ScalarNode, path: tuple[str | int, ...]) -> Any:
         if node.tag == QUOTED:
