@@ -9,13 +9,30 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from types import ModuleType
 
-from benchmarks import correct, figures, recording, rest, scan, storm
+from benchmarks import (
+    burst,
+    correct,
+    decisions,
+    diffing,
+    effect,
+    figures,
+    gateway,
+    killed,
+    recording,
+    relist,
+    rest,
+    scan,
+    start,
+    storm,
+)
 from benchmarks.figures import Figure
 from services.local.prepare import Parts, prepare_everything
 from services.runtime.errors import SetpointError
 from services.runtime.logging import configure_logging
 
-BENCHES: tuple[ModuleType, ...] = (correct, storm, rest, scan, recording)
+BENCHES: tuple[ModuleType, ...] = (
+    correct, storm, rest, scan, diffing, relist, start, recording, effect, burst, gateway, decisions, killed,
+)  # fmt: skip
 Run = Callable[[Parts], Awaitable[tuple[list[Figure], str]]]
 
 

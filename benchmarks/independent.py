@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -65,11 +65,13 @@ class Independent:
 
 
 @asynccontextmanager
-async def watching(session: aiohttp.ClientSession) -> AsyncIterator[Independent]:
-    """Watch both kinds for the length of a block."""
+async def watching(
+    session: aiohttp.ClientSession, collections: Mapping[str, str] = COLLECTIONS
+) -> AsyncIterator[Independent]:
+    """Watch both kinds, or those of other `collections`, for the length of a block."""
     independent = Independent()
-    versions = {kind: await _version(session, path) for kind, path in COLLECTIONS.items()}
-    watches = (_watch(session, independent, kind, version) for kind, version in versions.items())
+    versions = {kind: await _version(session, path) for kind, path in collections.items()}
+    watches = (_watch(session, independent, kind, collections[kind], version) for kind, version in versions.items())
     async with background(*watches) as tasks:
         for task in tasks:
             task.add_done_callback(lambda task: None if task.cancelled() else independent.failed(_why(task)))
@@ -81,11 +83,11 @@ async def _version(session: aiohttp.ClientSession, path: str) -> str:
         return str(orjson.loads(await answer.read())["metadata"]["resourceVersion"])
 
 
-async def _watch(session: aiohttp.ClientSession, independent: Independent, kind: str, version: str) -> None:
+async def _watch(session: aiohttp.ClientSession, independent: Independent, kind: str, path: str, version: str) -> None:
     """Until cancelled. The API server ends the watch of a client that is slow for a moment: then it goes on there."""
     while True:
         params = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "3600", "allowWatchBookmarks": "true"}
-        async with session.get(COLLECTIONS[kind], params=params) as answer:
+        async with session.get(path, params=params) as answer:
             async for raw in answer.content:
                 version = independent.line(kind, raw)
 

@@ -13,11 +13,11 @@ from statistics import median
 from benchmarks.figures import Figure, figure
 from benchmarks.objects import mixture
 from benchmarks.stage import CLUSTER, Stage, open_stage
-from services.kube.baselines import Declared, load_baselines
-from services.kube.cluster import Cluster, open_cluster
-from services.kube.declared import bind_all
+from services.kube.api.cluster import Cluster, open_cluster
+from services.kube.declaration.baselines import Declared, load_baselines
+from services.kube.declaration.declared import bind_all
 from services.kube.objects import Object, ObjectKey
-from services.kube.scan import compare
+from services.kube.verdict.scan import compare
 from services.local.credentials import CONTEXT
 from services.local.prepare import Parts
 from services.runtime.errors import Permanent
@@ -81,6 +81,6 @@ async def _scan(cluster: Cluster, declared: Mapping[ObjectKey, Declared]) -> tup
     began, cpu = time.monotonic(), time.process_time()
     found = await compare(cluster, declared, dry_run=False)
     took, spent = time.monotonic() - began, time.process_time() - cpu
-    if found.checked != len(declared) or found.drifted or found.skipped:
+    if found.checked != len(declared) or found.drifted or found.unjudged:
         raise Permanent(f"{found.checked} of {len(declared)} objects compared, {len(found.drifted)} of them drifted")
     return found.checked / took, found.checked / spent

@@ -55,6 +55,8 @@ class Stage:
     api: aiohttp.ClientSession
     http: aiohttp.ClientSession
     services: dict[str, Service] = field(default_factory=dict)
+    kubeconfig: Path | None = None  # for services, the control plane's own if None
+    environ: dict[str, str] = field(default_factory=dict)  # further settings of the services
 
     @property
     def files(self) -> Path:
@@ -69,12 +71,18 @@ class Stage:
         """Write the declared state that services read at their start."""
         write_files(self.files, objects)
 
-    async def start(self, *names: str) -> None:
-        """Start services as processes, and wait until all of them are ready."""
+    async def start(self, *names: str, within: float = READY_WITHIN_S) -> None:
+        """Start services as processes, and wait until all of them are ready; Permanent after `within` seconds."""
         for name in names:
             self.services[name] = self._launch(name)
         for name in names:
-            await self._ready(self.services[name])
+            await self._ready(self.services[name], within)
+
+    async def kill(self, *names: str) -> None:
+        """SIGKILL services, and start them anew at once; they are not waited for."""
+        await asyncio.gather(*(self.services[name].child.kill() for name in names))
+        for name in names:
+            self.services[name] = self._launch(name)
 
     async def end(self, *names: str) -> None:
         """Stop services as an operator would."""
@@ -106,16 +114,23 @@ class Stage:
         (port,) = free(1)
         options: list[str | Path] = ["--kafka", self.broker.bootstrap, "--http-port", str(port)]
         options += ["--baselines", self.files / "baselines.yaml", "--policies", self.files / "policies.yaml"]
-        options += ["--kubeconfig", self.plane.kubeconfig, "--context", CONTEXT, "--cluster", CLUSTER]
+        options += [
+            "--kubeconfig",
+            self.kubeconfig or self.plane.kubeconfig,
+            "--context",
+            CONTEXT,
+            "--cluster",
+            CLUSTER,
+        ]
         if name == "recorder":
             options += ["--clickhouse", f"chdb://{self.folder / 'clickhouse'}"]
         command = [sys.executable, "-m", "services.cli.main", "run", name, *options]
         log = self.folder / "logs" / f"{name}.log"
-        child = start_child(name, command, log, cwd=ROOT, environ={"SETPOINT_MASK_KEY": MASK_KEY})
+        child = start_child(name, command, log, cwd=ROOT, environ={"SETPOINT_MASK_KEY": MASK_KEY, **self.environ})
         return Service(name, child, f"http://127.0.0.1:{port}")
 
-    async def _ready(self, service: Service) -> None:
-        deadline, last = time.monotonic() + READY_WITHIN_S, "no answer"
+    async def _ready(self, service: Service, within: float) -> None:
+        deadline, last = time.monotonic() + within, "no answer"
         while time.monotonic() < deadline:
             service.child.check()
             try:
@@ -126,7 +141,7 @@ class Stage:
             except aiohttp.ClientError as error:
                 last = str(error)
             await asyncio.sleep(0.05)
-        raise Permanent(f"{service.name} was not ready within {READY_WITHIN_S:g} s: {last}")
+        raise Permanent(f"{service.name} was not ready within {within:g} s: {last}")
 
 
 @asynccontextmanager

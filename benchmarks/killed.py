@@ -1,0 +1,139 @@
+"""300 alerts at 100/s, gateway and reconciler killed with SIGKILL in the middle: how many are lost, how many doubled.
+
+Lost: answered with 202, and without a decision. Doubled: more than one action for one alert, told or done; what was
+done is counted from the pods themselves, by the mark that each action leaves. Senders send again only what was not
+answered with 202.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+
+import orjson
+from aiokafka import AIOKafkaConsumer
+
+from benchmarks import peers
+from benchmarks.alerting import PODS, alert, create_pods, lines, pod_name, prepare
+from benchmarks.figures import Figure, figure
+from benchmarks.independent import Independent, watching
+from benchmarks.stage import Stage, open_stage
+from schemas.events import TYPES, ActionStarted, DecisionMade
+from schemas.topics import TopicName
+from services.kube.objects import Object
+from services.local.prepare import Parts
+from services.reconciler.actions.operation import MARK
+from services.runtime.kafka import make_consumer, started
+from services.runtime.tasks import background
+
+NAMES = ("alerts_lost", "alerts_doubled")
+ALERTS, RATE = 300, 100.0
+KILL_AFTER_S = 1.5
+VICTIMS = ("gateway", "reconciler")
+WITHIN_S = 120.0
+QUIET_S = 5.0
+AT_ONCE = 32
+
+
+class Told:
+    """What was decided and begun, by the name of the pod that the alert is about."""
+
+    def __init__(self) -> None:
+        self.decided: set[str] = set()
+        self.begun: defaultdict[str, set[str]] = defaultdict(set)
+
+    def take(self, value: bytes | None) -> None:
+        """One record."""
+        event = orjson.loads(value) if value else {}
+        pod = str(event.get("subject", "")).rpartition("/")[2]
+        if event.get("type") == TYPES[DecisionMade]:
+            self.decided.add(pod)
+        elif event.get("type") == TYPES[ActionStarted]:
+            self.begun[pod].add(event["data"]["action_id"])
+
+
+async def run(parts: Parts) -> tuple[list[Figure], str]:
+    """The figures, and how it went as text."""
+    async with open_stage(parts) as stage:
+        port = prepare(stage)
+        await create_pods(stage.api, range(ALERTS))
+        await stage.start(*VICTIMS)
+        consumer = make_consumer(
+            stage.broker.bootstrap, TopicName.DECISIONS, TopicName.ACTIONS, client_id="setpoint-bench"
+        )
+        told, marks = Told(), defaultdict[str, set[str]](set)
+        async with started(consumer), background(_read(consumer, told)), watching(stage.api, {"Pod": PODS}) as watch:
+            for number in range(ALERTS):
+                _follow(watch, number, marks)
+            again = await _stream(stage, port)
+            took = await _until_done(told, marks)
+        lost = sum(pod_name(number) not in told.decided for number in range(ALERTS))
+        done = sum(bool(marks[pod_name(number)]) for number in range(ALERTS))
+        doubled = sum(
+            max(len(told.begun[pod_name(number)]), len(marks[pod_name(number)])) > 1 for number in range(ALERTS)
+        )
+    words = (
+        f"{ALERTS} alerts taken, {again} of them not at the first try; {done} acted on, the last {took:.1f} s after "
+        f"the last alert\n{peers.talon_losses()}"
+    )
+    return [figure("alerts_lost", lost, ALERTS), figure("alerts_doubled", doubled, ALERTS)], words
+
+
+async def _stream(stage: Stage, port: int) -> int:
+    """Send all at the rate, and kill in the middle; how many had to be sent again."""
+    again = 0
+    slots, began = asyncio.Semaphore(AT_ONCE), time.monotonic()
+    async with lines(port, AT_ONCE) as opened:
+
+        async def send(number: int) -> None:
+            nonlocal again
+            async with slots:
+                line = opened.pop()
+                body = alert(number)
+                try:
+                    taken = await line.post(body) == 202
+                except ConnectionError:
+                    taken = False
+                if not taken:
+                    again += 1
+                    await line.until_taken(body)
+                opened.append(line)
+
+        async def kill() -> None:
+            await asyncio.sleep(KILL_AFTER_S)
+            await stage.kill(*VICTIMS)
+
+        sending = [asyncio.create_task(kill())]
+        for number in range(ALERTS):
+            await asyncio.sleep(max(0.0, began + number / RATE - time.monotonic()))
+            sending.append(asyncio.create_task(send(number)))
+        await asyncio.gather(*sending)
+    return again
+
+
+def _follow(watch: Independent, number: int, marks: dict[str, set[str]]) -> None:
+    """Keep every mark that the pod ever has. The expectation never comes true: it looks at every state."""
+
+    def look(obj: Object) -> bool:
+        mark = (obj["metadata"].get("annotations") or {}).get(MARK)
+        if mark:
+            marks[pod_name(number)].add(mark)
+        return False
+
+    watch.expect(("Pod", pod_name(number)), look)
+
+
+async def _until_done(told: Told, marks: dict[str, set[str]]) -> float:
+    """Wait until every pod is marked, or for as long as is reasonable, and a while for what comes too much."""
+    began = time.monotonic()
+    while time.monotonic() - began < WITHIN_S and sum(map(bool, marks.values())) < ALERTS:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    took = time.monotonic() - began
+    await asyncio.sleep(QUIET_S)
+    return took
+
+
+async def _read(consumer: AIOKafkaConsumer, told: Told) -> None:
+    while True:
+        for records in (await consumer.getmany(timeout_ms=500)).values():
+            for record in records:
+                told.take(record.value)
