@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test lint parts soak bench lock schemas clean help
+.PHONY: demo test lint parts soak bench cases lock schemas clean help
 
 help:
 	@echo 'make demo    show the main loop on a throwaway cluster (ARGS="--keep" or "--output json")'
@@ -12,6 +12,7 @@ help:
 	@echo 'make lint    lint, types and layers only'
 	@echo 'make soak    chaos tests for SECONDS=600'
 	@echo 'make bench   the figures (ONLY="name …" for some)'
+	@echo 'make cases   docs/drift-cases.md, from what the engines say'
 	@echo 'make lock    requirements.lock anew'
 	@echo 'make schemas the JSON Schemas of the version under development'
 	@echo 'make clean   remove what make made here (not the cache of built parts)'
@@ -38,6 +39,9 @@ soak: parts
 
 bench: parts
 	ONLY="$(ONLY)" $(BIN)/python -m benchmarks $(ARGS)
+
+cases: parts
+	$(BIN)/python -m tests.cases.table
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -1,7 +1,8 @@
 """A small API server on loopback that lists and watches ConfigMaps, and misbehaves as it is told to.
 
 `next_list` and `next_watch` queue faults, each for one request; without one a request is answered properly. `cut` and
-`cut_mid_line` end the watches that are open.
+`cut_mid_line` end the watches that are open. With `streams` it takes a watch that begins with a list, which counts as a
+list; without, it refuses that as servers before 1.34 do.
 """
 
 import asyncio
@@ -14,8 +15,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from services.kube.discovery import Resource
-from services.kube.session import Session
+from services.kube.api.discovery import Resource
+from services.kube.api.session import Session
 
 RESOURCE = Resource("", "v1", "ConfigMap", "configmaps", True, frozenset({"list", "watch"}))
 Fault = Callable[["FaultyApi", web.Request], Awaitable[web.StreamResponse]]
@@ -35,13 +36,17 @@ class FaultyApi:
         self.changed = asyncio.Event()
         self.watches: dict[web.StreamResponse, web.Request] = {}
         self.page_size: int | None = None
+        self.streams = False
+        self.refused_streams = 0
+        self.raw: dict[str, bytes] = {}  # by name, JSON that stands beside an object's data
 
     def put(self, name: str, value: str = "1") -> None:
         """Create or change an object."""
         known = name in self.objects
         self.version += 1
         metadata = {"name": name, "namespace": "n", "uid": f"uid-{name}", "resourceVersion": str(self.version)}
-        self.objects[name] = {"metadata": metadata, "data": {"value": value}}
+        more = {"deep": orjson.Fragment(self.raw[name])} if name in self.raw else {}
+        self.objects[name] = {"metadata": metadata, "data": {"value": value, **more}}
         self._happened("MODIFIED" if known else "ADDED", self.objects[name])
 
     def delete(self, name: str) -> None:
@@ -82,14 +87,33 @@ class FaultyApi:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """One request."""
-        kind = "watch" if request.query.get("watch") else "list"
+        streamed = bool(request.query.get("sendInitialEvents"))
+        if streamed and not self.streams:
+            self.refused_streams += 1
+            return await NO_STREAMS(self, request)
+        kind = "watch" if request.query.get("watch") and not streamed else "list"
         if kind == "watch":
             self.versions.append(request.query["resourceVersion"])
         else:
             self.lists.append(dict(request.query))
         if self.faults[kind]:
             return await self.faults[kind].popleft()(self, request)
+        if streamed:
+            return await self.streamed_list(request)
         return await (self._watch(request) if kind == "watch" else self.list_page(request))
+
+    async def streamed_list(self, request: web.Request, torn_after: int | None = None) -> web.StreamResponse:
+        """Every object, the bookmark that ends the list, then the watch; ends after `torn_after` objects if given."""
+        answer = await begin(request)
+        at, listed = self.version, list(self.objects.values())
+        with suppress(ConnectionError):
+            for obj in listed[:torn_after]:
+                await answer.write(event_line("ADDED", {"kind": "ConfigMap", "apiVersion": "v1", **obj}))
+            if torn_after is not None:
+                return answer
+            metadata = {"resourceVersion": str(at), "annotations": {"k8s.io/initial-events-end": "true"}}
+            await answer.write(event_line("BOOKMARK", {"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata}))
+        return await self._go_on(answer, request, at)
 
     async def list_page(self, request: web.Request) -> web.Response:
         """A proper answer to a list."""
@@ -106,8 +130,9 @@ class FaultyApi:
         return web.json_response({"kind": "ConfigMapList", "metadata": metadata, "items": page}, dumps=dumps)
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
-        at = int(request.query["resourceVersion"])
-        answer = await begin(request)
+        return await self._go_on(await begin(request), request, int(request.query["resourceVersion"]))
+
+    async def _go_on(self, answer: web.StreamResponse, request: web.Request, at: int) -> web.StreamResponse:
         with suppress(ConnectionError), self._open(answer, request):
             while True:
                 self.changed.clear()
@@ -127,8 +152,13 @@ class FaultyApi:
 
     def _happened(self, kind: str, obj: dict[str, Any]) -> None:
         typed = {"kind": "ConfigMap", "apiVersion": "v1", **obj}
-        self.history.append((self.version, orjson.dumps({"type": kind, "object": typed}) + b"\n"))
+        self.history.append((self.version, event_line(kind, typed)))
         self.changed.set()
+
+
+def event_line(kind: str, obj: dict[str, Any]) -> bytes:
+    """One line of a watch."""
+    return orjson.dumps({"type": kind, "object": obj}) + b"\n"
 
 
 def dumps(value: Any) -> str:
@@ -178,6 +208,9 @@ async def silence(api: FaultyApi, request: web.Request) -> web.StreamResponse:
     with suppress(ConnectionError, asyncio.CancelledError):
         await asyncio.sleep(30)
     return answer
+
+
+NO_STREAMS = refuse(422, "Invalid", "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch")
 
 
 @asynccontextmanager

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemas.events import ClearedReason, DriftCleared, DriftDetected, FieldChange, Mode
+from schemas.events import ClearedReason, DriftCleared, DriftDetected, DriftState, FieldChange, Mode
 from schemas.policy import Policy
 from schemas.target import Target
-from services.kube.baselines import Declared
-from services.kube.errors import ApiError
-from services.kube.judge import Finding
+from services.kube.api.errors import ApiError, Conflict
+from services.kube.declaration.baselines import Declared
+from services.kube.declaration.packing import Packer
 from services.kube.objects import Object, ObjectKey
-from services.kube.packing import Packer
 from services.kube.pointer import FieldDiff
+from services.kube.verdict.judge import Finding
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -31,12 +31,12 @@ def key_of(target: Target) -> ObjectKey:
 
 def drift(
     target: Target | None = None, *, life: str = "d1", update: int = 0, version: int = 100, at: datetime = NOON,
-    manager: str | None = "kubectl", state: Any = "changed", baseline: str = "base",
+    manager: str | None = "kubectl", state: Any = "changed", baseline: str = "base", live: int = 5, **more: Any,
 ) -> DriftDetected:  # fmt: skip
-    change = FieldChange(path="/spec/replicas", kind="changed", desired=3, live=5, manager=manager)
+    change = FieldChange(path="/spec/replicas", kind="changed", desired=3, live=live, manager=manager)
     return DriftDetected(
         target=target or target_of(), drift_id=life, baseline=baseline, state=state, engine="dry-run", onset=at,
-        detected_at=at, update=update, resource_version=str(version), fields=(change,),
+        detected_at=at, update=update, resource_version=str(version), fields=(change,), **more,
     )  # fmt: skip
 
 
@@ -126,13 +126,19 @@ class FakeHands:
     async def judge(self, declared: Declared, live: Object | None, *, quick: bool = False) -> Finding:
         await self._call("judge")
         if live is None:
-            return Finding("missing")
+            return Finding(DriftState.MISSING)
         want, have = declared.obj["spec"]["replicas"], live["spec"]["replicas"]
         if want == have:
             return Finding(None)
-        return Finding("changed", (FieldDiff("/spec/replicas", "changed", want, have),), "dry-run")
+        return Finding(DriftState.CHANGED, (FieldDiff("/spec/replicas", "changed", want, have),), "dry-run")
 
-    async def put_back(self, declared: Declared, live: Object | None, finding: Finding) -> Object:
+    async def find(self, key: ObjectKey) -> Object | None:
+        await self._call("find")
+        return self.objects.get(key)
+
+    async def put_back(
+        self, declared: Declared, live: Object | None, finding: Finding, *, recreate: bool = False
+    ) -> Object:
         await self._call("put_back")
         self.writes.append(("put_back", declared.key))
         return self.put(self._target(declared.key), declared.obj["spec"]["replicas"])
@@ -148,6 +154,17 @@ class FakeHands:
             del self.objects[key]
         else:
             self.put(self._target(key), before["spec"]["replicas"])
+
+    async def put_away(self, live: Object) -> None:
+        await self._call("put_away")
+        meta = live["metadata"]
+        group = "apps" if live["apiVersion"] == "apps/v1" else ""
+        key = ObjectKey(group, live["kind"], meta["namespace"], meta["name"])
+        now = self.objects.get(key)
+        if now is None or now["metadata"]["resourceVersion"] != meta["resourceVersion"]:
+            raise Conflict("it is another one by now", 409)
+        self.writes.append(("put_away", key))
+        del self.objects[key]
 
     async def _call(self, phase: str) -> None:
         if phase in self.before:

@@ -15,11 +15,11 @@ import yaml
 
 from schemas.events import ChangeObserved, DriftCleared, DriftDetected, Event, parse_event
 from schemas.topics import TopicName
-from services.kube.baselines import Declared, load_baselines
-from services.kube.cluster import Cluster, open_cluster
+from services.kube.api.cluster import Cluster, open_cluster
+from services.kube.api.session import APPLY
+from services.kube.declaration.baselines import Declared, load_baselines
+from services.kube.declaration.sources import declared_source
 from services.kube.objects import Object, ObjectKey, group_of, key_of, version_of
-from services.kube.session import APPLY
-from services.kube.sources import declared_source
 from services.local.controlplane import LocalControlPlane
 from services.local.credentials import CONTEXT, kubeconfig
 from services.runtime.clock import SystemClock

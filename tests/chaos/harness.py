@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from schemas.topics import RECORDED, TopicName
-from services.kube.cluster import open_cluster
+from services.kube.api.cluster import open_cluster
 from services.local.apiclient import api_session
 from services.local.broker import LocalBroker
 from services.local.controlplane import LocalControlPlane

@@ -40,9 +40,9 @@ class Service:
             await self.child.kill()
 
     async def stop(self) -> None:
-        """SIGTERM, and its orderly end."""
+        """SIGTERM, and its orderly end. A life that has just begun is let begin: nobody listens to signals before."""
         if self.child:
-            self.child.check()
+            await self.until_begun()
             await self.child.stop(grace=30.0)
             assert self.child.exit_code == 0, self.child.failure(f"{self.label} did not end in order")
             self.child = None
@@ -59,6 +59,18 @@ class Service:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False
+
+    async def until_begun(self, within: float = 60.0) -> None:
+        """Wait until it has said anything. Fails with the end of its log."""
+        assert self.child is not None
+        try:
+            async with asyncio.timeout(within):
+                while not any(True for _ in self.lines()):
+                    self.child.check()
+                    await asyncio.sleep(CONDITION_S)
+        except TimeoutError:
+            raise self.child.failure(f"{self.label} said nothing within {within:g} s") from None
+        self.child.check()
 
     async def until_ready(self, within: float = 60.0) -> None:
         """Wait until it is. Fails with the end of its log."""

@@ -6,6 +6,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 TIME = datetime(2026, 11, 24, 10, 0, 0, 123456, UTC)
 PLAIN: dict[Any, Any] = {str: "text", int: 7, float: 1.5, bool: True, datetime: TIME, Any: {"any": ["thing", 1, None]}}
@@ -13,14 +14,20 @@ PLAIN: dict[Any, Any] = {str: "text", int: 7, float: 1.5, bool: True, datetime: 
 
 def fill(model: type[BaseModel], turn: int = 0, *, every: bool = True) -> Any:
     """An instance; `turn` picks among the members of enums and literals, so that some turns show them all."""
-    fields = model.model_fields.items()
+    fields = _fields(model).items()
     values = {name: _value(field.annotation, turn, every) for name, field in fields if every or field.is_required()}
     return model.model_validate(values)
 
 
 def turns(model: type[BaseModel]) -> int:
     """How many turns show every member of every enum and literal below a model."""
-    return max((_turns(field.annotation) for field in model.model_fields.values()), default=1)
+    return max((_turns(field.annotation) for field in _fields(model).values()), default=1)
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """With annotations that name what is defined further down put in."""
+    model.model_rebuild()
+    return model.model_fields
 
 
 def _turns(kind: Any) -> int:

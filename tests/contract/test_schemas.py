@@ -23,6 +23,7 @@ from tests.contract.filler import TIME, fill, turns
 RELEASES = releases(released_folder())
 EXAMPLES = sorted(released_folder().glob("*/examples/*/*.json"))
 NAMES = [*MODELS, *DOCUMENTS]
+DATA_MAPS = {"labels", "desired", "live", "values", "parameters", "before"}
 REWRITE = "run: python -m services.runtime.schemas_export"
 
 
@@ -55,9 +56,7 @@ def samples(name: str) -> Iterator[Any]:
 def with_news(value: Any) -> Any:
     """The same with a field in every object that nobody knows yet, but for maps whose keys are data."""
     if isinstance(value, dict):
-        known = {
-            key: child if key in ("labels", "desired", "live") else with_news(child) for key, child in value.items()
-        }
+        known = {key: child if key in DATA_MAPS else with_news(child) for key, child in value.items()}
         return {**known, "added_later": {"by": ["a", "newer", "release"]}}
     return [with_news(child) for child in value] if isinstance(value, list) else value
 

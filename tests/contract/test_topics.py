@@ -3,10 +3,10 @@
 import pytest
 
 from schemas.events import PREFIX, TYPES
-from schemas.topics import RECORDED, TopicName
+from schemas.topics import RECORDED, UNRECORDED, TopicName
 from services.runtime.topics import all_topics, partition_count, topic
 
-PARTS = {"watcher", "reconciler", "recorder", "cli"}
+PARTS = {"watcher", "reconciler", "recorder", "gateway", "cli"}
 EVENTS = {name.removeprefix(PREFIX).rpartition(".v")[0] for name in TYPES.values()}
 
 
@@ -31,9 +31,8 @@ def test_topics_keyed_by_cluster_share_one_partition_count() -> None:
     shared = [entry for entry in all_topics() if entry.shared]
     assert [entry.name for entry in shared if entry.partitions is not None] == []
     assert {partition_count(entry, 6) for entry in shared} == {6}
-    assert {TopicName.DRIFT, TopicName.CONTROL, TopicName.DECISIONS, TopicName.ACTIONS, TopicName.LEDGER} == {
-        entry.name for entry in shared
-    }
+    keyed = {TopicName.DRIFT, TopicName.CONTROL, TopicName.DECISIONS, TopicName.ACTIONS, TopicName.LEDGER}
+    assert {*keyed, TopicName.ALERTS, TopicName.APPROVALS, TopicName.AUDIT} == {entry.name for entry in shared}
 
 
 def test_partitions_of_their_own_are_kept() -> None:
@@ -54,6 +53,7 @@ def test_everybody_named_is_a_part_of_setpoint() -> None:
 
 
 def test_the_recorder_reads_every_topic_of_events() -> None:
-    """The history is complete only if every event's topic is recorded."""
+    """The history is complete only if every event's topic is recorded; audit is raw material, kept for an hour."""
     assert {entry.name for entry in all_topics() if "recorder" in entry.consumers} == set(RECORDED)
-    assert {entry.name for entry in all_topics() if entry.events} == set(RECORDED)
+    assert {entry.name for entry in all_topics() if entry.events} - set(RECORDED) == {TopicName.AUDIT}
+    assert not set(UNRECORDED) & set(RECORDED)

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from services.kube.cluster import Cluster, open_cluster
+from services.kube.api.cluster import Cluster, open_cluster
 from services.local.controlplane import LocalControlPlane
 
 pytestmark = pytest.mark.integration
@@ -111,11 +111,12 @@ async def test_diff_names_field_values_and_manager(
     """One edit by somebody else: exit code 1, and one drift in the documented form; before it, none."""
     where = ("--kubeconfig", str(control_plane.kubeconfig), "--context", CONTEXT)
     clean = await setpoint("diff", "--baseline", str(shop), *where)
-    assert (clean.code, clean.out.splitlines()[-1]) == (0, f"2 objects compared with {CONTEXT}: none differs")
+    assert clean.code == 0
+    assert clean.out.splitlines()[-1].startswith("2 objects compared: 2 in sync · engine dry-run · ")
     await edit(cluster, shop.name, "ConfigMap", "limits", {"data": {"most": "50"}})
     found = await setpoint("diff", "--baseline", str(shop), *where, "--output", "json")
     data = json.loads(found.out)
-    assert (found.code, data["checked"], data["skipped"]) == (1, 2, [])
+    assert (found.code, data["checked"], data["unjudged"]) == (1, 2, [])
     (drift,) = data["drifts"]
     assert {name: drift[name] for name in ("group", "version", "kind", "namespace", "name", "state", "engine")} == {
         "group": "", "version": "v1", "kind": "ConfigMap", "namespace": shop.name, "name": "limits",
@@ -125,6 +126,7 @@ async def test_diff_names_field_values_and_manager(
     assert field.pop("since")
     assert field == {
         "path": "/data/most", "kind": "changed", "desired": "5", "live": "50", "manager": "night-shift",
+        "operation": "Update", "user": None, "by_hand": False, "at": "data.most",
     }  # fmt: skip
 
 
@@ -138,11 +140,30 @@ async def test_a_readers_token_is_enough_for_diff(
     found = await setpoint("diff", "--baseline", str(shop), "--kubeconfig", str(file), "--output", "json")
     drifts = {drift["name"]: drift for drift in json.loads(found.out)["drifts"]}
     assert found.code == 1
-    assert {(drift["engine"], drift["engine_reason"]) for drift in drifts.values()} == {("local", "forbidden")}
+    assert {(drift["engine"], drift["reason"]) for drift in drifts.values()} == {("local", "forbidden")}
     (field,) = drifts["key"]["fields"]
     assert field["path"] == "/data/token"
     assert field["live"].startswith("hmac:")
-    assert not any(text in found.out + found.err for text in ("secret", "c3RvbGVu", "ZGVjbGFyZWQ"))
+    assert not any(text in found.out + found.err for text in ("-secret", "c3RvbGVu", "ZGVjbGFyZWQ"))
+
+
+async def test_rights_in_one_namespace_are_enough_to_capture_it(
+    cluster: Cluster, control_plane: LocalControlPlane, shop: Path, tmp_path: Path
+) -> None:
+    """What the token may read is captured, what it may not is named; a folder that is not empty is left alone."""
+    file = await reader_kubeconfig(cluster, control_plane, shop.name, tmp_path / "reader.kubeconfig")
+    capture = ("baseline", "capture", "--kubeconfig", str(file), "-n", shop.name, "--out", str(tmp_path / "out"))
+    done = await setpoint(*capture)
+    assert done.code == 0, done.err
+    assert "1 object written" in done.out
+    assert "left out: 1 Secrets, without --with-secrets" in done.out
+    assert "not readable with this token: " in done.out
+    assert (tmp_path / "out" / shop.name / "configmap-limits.yaml").is_file()
+    again = await setpoint(*capture)
+    assert again.code == 2
+    assert "not empty. Give another folder with --out, or --force" in again.err
+    found = await setpoint("diff", "--baseline", str(tmp_path / "out"), "--kubeconfig", str(file))
+    assert found.code == 0, found.out
 
 
 async def test_up_observes_and_ends_with_everything_it_started(

@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 
 from schemas.events import FieldChange, Reason
-from services.kube.baselines import Declared, load_baselines
-from services.kube.cluster import Cluster, open_cluster
-from services.kube.describe import describe
-from services.kube.judge import Finding, judge
+from services.kube.api.cluster import Cluster, open_cluster
+from services.kube.declaration.baselines import Declared, load_baselines
 from services.kube.objects import ObjectKey
+from services.kube.verdict.describe import describe
+from services.kube.verdict.judge import Finding, judge
 from services.local.controlplane import LocalControlPlane
 from services.local.example import examples_folder, install
 from services.local.judging import find_field

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from services.kube.baselines import Declared
-from services.kube.cluster import Cluster, open_cluster
-from services.kube.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
-from services.kube.judge import Finding, judge
+from schemas.events import DriftState
+from services.kube.api.cluster import Cluster, open_cluster
+from services.kube.api.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from services.kube.api.session import connect
+from services.kube.correction.revert import put_back, put_forward
+from services.kube.declaration.baselines import Declared
 from services.kube.objects import Object, ObjectKey, key_of
-from services.kube.revert import put_back, put_forward
-from services.kube.session import connect
+from services.kube.verdict.judge import Finding, judge
 from services.local.controlplane import LocalControlPlane
 from services.local.credentials import CONTEXT, kubeconfig
 from services.local.ports import free
@@ -127,7 +128,7 @@ async def test_a_right_object_is_in_sync(client: Client, namespace: str, tmp_pat
     await client.apply(obj)
     live = await eventually(lambda: client.get(obj))
     assert await verdict(client.cluster, declared, live) == Finding(None)
-    assert await verdict(client.cluster, declared, None) == Finding("missing")
+    assert await verdict(client.cluster, declared, None) == Finding(DriftState.MISSING)
 
 
 EDITS: Any = {
@@ -170,9 +171,9 @@ async def test_both_engines_see_what_was_changed_removed_and_added(
     declared = declare(tmp_path, obj)
     await client.apply(obj)
     live = await client.patch(obj, EDITS, manager)
-    for dry_run, engine, reason in ((True, "dry-run", None), (False, "local", "not asked")):
+    for dry_run, engine, reason in ((True, "dry-run", None), (False, "local", None)):
         finding = await verdict(client.cluster, declared, live, dry_run=dry_run)
-        assert (finding.state, finding.engine, finding.engine_reason) == ("changed", engine, reason)
+        assert (finding.state, finding.engine, finding.reason) == ("changed", engine, reason)
         assert told(finding) == sorted([*EDITED, LOST])
 
 
@@ -183,7 +184,7 @@ async def test_a_reader_gets_the_local_verdict(client: Client, namespace: str, r
     await client.apply(obj)
     live = await client.patch(obj, EDITS)
     finding = await verdict(reader, declared, live)
-    assert (finding.engine, finding.engine_reason) == ("local", "forbidden")
+    assert (finding.engine, finding.reason) == ("local", "forbidden")
     assert told(finding) == sorted([*EDITED, LOST])
     only_added = (
         await client.patch(config := config_map(namespace, a="1"), {})
@@ -194,7 +195,7 @@ async def test_a_reader_gets_the_local_verdict(client: Client, namespace: str, r
     await client.apply(config)
     only_added = await client.patch(config, {"data": {"b": "2"}})
     finding = await verdict(reader, declare(tmp_path, config), only_added)
-    assert (finding.engine, finding.engine_reason, told(finding)) == ("local", "forbidden", [("added", "/data/b")])
+    assert (finding.engine, finding.reason, told(finding)) == ("local", "forbidden", [("added", "/data/b")])
 
 
 def several_kinds(namespace: str) -> list[Object]:
@@ -274,7 +275,7 @@ async def test_a_refused_dry_run_is_drift_all_the_same(client: Client, namespace
     obj["spec"]["selector"] = {"matchLabels": {"app": "web", "more": "labels"}}
     obj["spec"]["template"]["metadata"]["labels"] = {"app": "web", "more": "labels"}
     finding = await verdict(client.cluster, declare(tmp_path, obj), live)
-    assert (finding.state, finding.engine, finding.engine_reason) == ("changed", "local", "immutable")
+    assert (finding.state, finding.engine, finding.reason) == ("changed", "local", "immutable")
     assert "/spec/selector" in [path for _, path in told(finding)]
 
 
@@ -354,7 +355,7 @@ async def test_put_back_of_what_changed_meanwhile_is_refused(client: Client, nam
     live = await client.patch(obj, {"data": {"b": "2"}})
     finding = await judge(client.cluster, declared, live)
     await client.patch(obj, {"data": {"b": "3"}})
-    with pytest.raises(Invalid):
+    with pytest.raises(Conflict):
         await put_back(client.cluster, declared, live, finding)
 
 
@@ -388,7 +389,7 @@ async def test_put_forward_takes_away_what_was_made(client: Client, namespace: s
     """Only the very object that the correction made."""
     obj = config_map(namespace, a="1")
     declared = declare(tmp_path, obj)
-    made = await put_back(client.cluster, declared, None, Finding("missing"))
+    made = await put_back(client.cluster, declared, None, Finding(DriftState.MISSING))
     await client.delete(obj)
     await client.create(obj)
     with pytest.raises(Conflict):

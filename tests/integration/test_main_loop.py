@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from schemas.events import ControlKind, ControlRemoved, ControlSet, Scope
-from services.kube.cluster import Cluster, open_cluster
+from services.kube.api.cluster import Cluster, open_cluster
+from services.kube.api.session import APPLY
 from services.kube.objects import Object, ObjectKey
-from services.kube.session import APPLY
 from services.local.broker import LocalBroker
 from services.local.controlplane import LocalControlPlane
 from services.local.platform import Platform, platform

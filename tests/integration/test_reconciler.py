@@ -31,11 +31,12 @@ from schemas.ledger import TargetState
 from schemas.policy import Policy
 from schemas.target import Target
 from schemas.topics import TopicName
-from services.kube.baselines import Declared
+from services.kube.declaration.baselines import Declared
 from services.kube.objects import ObjectKey
 from services.local.broker import LocalBroker
 from services.local.prepare import Parts
 from services.reconciler.journal import open_journal
+from services.reconciler.rulebook import Written
 from services.reconciler.service import reconcile
 from services.runtime.clock import SystemClock
 from services.runtime.health import Health
@@ -83,7 +84,7 @@ class Running:
     async def run(self) -> None:
         await reconcile(
             Settings(kafka=self.bootstrap), hands=self.hands, declared=lambda: self.declared,
-            policies=lambda: self.policies, clock=SystemClock(), health=self.health, metrics=self.metrics,
+            rules=lambda: Written(self.policies), clock=SystemClock(), health=self.health, metrics=self.metrics,
             log=get_log("reconciler"), stop=self.stop,
         )  # fmt: skip
 
@@ -234,8 +235,63 @@ async def test_an_action_under_way_at_a_crash_is_finished_once(own_broker: Local
     assert len(run.hands.writes) == 1
 
 
+async def test_a_prune_cut_off_by_a_crash_is_finished_as_a_prune(own_broker: LocalBroker) -> None:
+    """The ledger knows which action it was; what was deleted before the crash is not looked for under another name."""
+    run = Running(own_broker.bootstrap, FakeHands("prune"), (policy(do=[{"prune": {}}]),))
+    target = target_of("leftover", cluster="prune")
+    run.declare(target_of(cluster="prune"))
+    run.hands.put(target, 5)
+    deleted = asyncio.Event()
+
+    async def hang() -> None:
+        if run.hands.writes:
+            deleted.set()
+            await asyncio.Event().wait()
+
+    run.hands.before["find"] = hang
+    task = asyncio.create_task(run.run())
+    await run.tell(drift(target, version=run.hands.version, state="unwanted", prune="delete"))
+    await asyncio.wait_for(deleted.wait(), 20)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    del run.hands.before["find"]
+    async with run.running():
+        (finished,) = await run.finished(1)
+    assert (finished.data.action, finished.data.outcome, finished.data.resumed) == ("prune", Outcome.SUCCEEDED, True)
+    assert run.hands.writes == [("put_away", key_of(target))]
+
+
+async def test_nothing_is_pruned_for_a_baseline_that_is_not_known_here(own_broker: LocalBroker) -> None:
+    """Where nothing is declared, everything looks undeclared."""
+    run = Running(own_broker.bootstrap, FakeHands("unknown"), (policy(do=[{"prune": {}}]),))
+    target = target_of("leftover", cluster="unknown")
+    run.hands.put(target, 5)
+    async with run.running():
+        await run.tell(drift(target, version=run.hands.version, state="unwanted", prune="delete"))
+        (finished,) = await run.finished(1)
+    assert (finished.data.outcome, finished.data.reason) == (Outcome.SUPERSEDED, Reason.NOT_DECLARED)
+    assert run.hands.writes == []
+
+
+async def test_a_question_is_recorded_once(own_broker: LocalBroker) -> None:
+    """A restart asks nobody again."""
+    run = Running(own_broker.bootstrap, FakeHands("ask"), (policy(),))
+    target = target_of(cluster="ask")
+    run.declare(target)
+    for _ in range(2):
+        async with run.running():
+            await run.tell(drift(target, state="changed", reason="immutable", message="selector", version=5))
+            asked = await run.decided(Reason.IMMUTABLE)
+    assert asked.data.verdict is Verdict.ASK
+    assert len(await run.events(TopicName.DECISIONS)) == 1
+    assert run.hands.writes == []
+
+
 async def test_a_zombie_writes_nothing(own_broker: LocalBroker) -> None:
-    """Two owners of one partition: the older one is fenced, and its decisions never become readable."""
+    """Two owners of one partition: the older one is fenced, and its decisions never become readable.
+
+    While the broker is still fencing it may answer the older one's commit with an unknown error instead.
+    """
     run = Running(own_broker.bootstrap, FakeHands("fence"), (policy(),))
     target = target_of(cluster="fence")
     run.declare(target)
@@ -245,7 +301,8 @@ async def test_a_zombie_writes_nothing(own_broker: LocalBroker) -> None:
         try:
             run.hands.put(target, 5)
             await run.tell(drift(target, version=run.hands.version))
-            await until(lambda: run.metrics_of("setpoint_fences_total") >= 1)
+            refused = ("setpoint_fences_total", "setpoint_loop_errors_total")
+            await until(lambda: sum(run.metrics_of(name) for name in refused) >= 1)
             (finished,) = await run.finished(1)  # it comes back after a while, and then the rival is the zombie
             with pytest.raises(KafkaError):
                 await rival.commit([], [], {TopicPartition(TopicName.DRIFT, run.partition): 0})

@@ -12,16 +12,17 @@ import pytest
 
 from schemas.events import Mode, Outcome, Reason
 from schemas.ledger import InFlight
-from schemas.policy import RevertStep
+from schemas.policy import Step
 from schemas.target import Target
-from services.kube.baselines import Declared, folder_state
-from services.kube.cluster import Cluster, open_cluster
+from services.kube.api.cluster import Cluster, open_cluster
+from services.kube.api.session import JSON
+from services.kube.declaration.baselines import Declared, folder_state
 from services.kube.objects import Object, ObjectKey
-from services.kube.session import JSON
 from services.local.controlplane import LocalControlPlane
 from services.local.credentials import CONTEXT, kubeconfig
 from services.reconciler.hands import KubeHands
 from services.reconciler.inputs import Job, Result
+from services.reconciler.turns import Turns
 from services.reconciler.worker import Bench, run_action
 from services.runtime.clock import SystemClock
 from services.runtime.logging import get_log
@@ -103,8 +104,8 @@ async def run(cluster: Cluster, declared: Declared, *, mode: Mode = Mode.ENFORCE
         name=declared.key.name,
     )  # fmt: skip
     flight = InFlight(action_id="a", decision_id="d", policy="heal", attempt=1, started_at=NOON, mode=mode)
-    job = Job(target, flight, RevertStep.model_validate({"revert": {}, **step}))
-    bench = Bench(KubeHands(cluster), SystemClock(), asyncio.Semaphore(4), get_log("test"))
+    job = Job(target, flight, Step.model_validate({"revert": {}, **step}))
+    bench = Bench(KubeHands(cluster), SystemClock(), Turns(4), get_log("test"))
     return await run_action(job, declared, lambda _: None, bench)
 
 

@@ -1,7 +1,7 @@
 """What the engine takes out of an event's bytes: the columns that queries and dashboards stand on."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import count
 from typing import Any
 
@@ -14,9 +14,11 @@ from schemas.events import (
     ControlKind,
     ControlSet,
     DecisionMade,
+    DriftAttributed,
     DriftCleared,
     DriftDetected,
     FieldChange,
+    FindingReason,
     Mode,
     Outcome,
     Reason,
@@ -28,6 +30,7 @@ from schemas.events import (
 from schemas.target import Target
 from services.recorder.intents import Place, Span
 from services.recorder.keep import insert_rows
+from services.recorder.migrations import all_migrations, migrate
 from services.recorder.rows import rows_of
 from services.recorder.store import ClickHouse
 from services.recorder.tables import EVENTS
@@ -99,6 +102,37 @@ async def test_a_drift_has_its_parts_as_columns(store: ClickHouse) -> None:
     assert await one(store, "payload, topic, kafka_partition") == (event(detected(update=2)).decode(), PLACE.topic, 1)
 
 
+async def test_a_drift_says_why_from_where_and_which_users(store: ClickHouse) -> None:
+    """The newest report's reason, message and revision stand in the interval, with everybody that audit named."""
+    by = FieldChange(path="/spec/replicas", kind="changed", desired=3, live=5, manager="kubectl", user="ann")
+    first = detected().model_copy(update={"revision": "abc", "fields": (by,)})
+    later = first.model_copy(update={"update": 1, "revision": "def", "reason": FindingReason.INVALID, "message": "no"})
+    await put(store, event(first), event(later, 1))
+    assert await store.query("SELECT users, revision, reason FROM events ORDER BY sequence") == [
+        (["ann"], "abc", ""), (["ann"], "def", "invalid"),
+    ]  # fmt: skip
+    assert await store.query("SELECT users, revision, reason, message, cleared_reason FROM open_drifts") == [
+        (["ann"], "def", "invalid", "no", ""),
+    ]  # fmt: skip
+
+
+async def test_a_user_that_became_known_after_the_end_is_one_of_the_drifts(store: ClickHouse) -> None:
+    """A correction is faster than audit; the interval stays one, with its own begin and end."""
+    first = detected()
+    by = FieldChange(path="/spec/replicas", kind="changed", manager="kubectl-scale", user="ann")
+    late = DriftAttributed(
+        target=first.target, drift_id=first.drift_id, baseline=first.baseline, onset=first.onset,
+        attributed_at=NOON + timedelta(seconds=30), fields=(by,),
+    )  # fmt: skip
+    await put(store, event(first), event(late, 30))
+    (before,) = await store.query("SELECT onset, detected_at, fields, state FROM drift_intervals")
+    assert await store.query("SELECT users, has(managers, 'kubectl-scale'), reports FROM drift_intervals") == [
+        (["ann"], True, 1),
+    ]  # fmt: skip
+    assert [moment.replace(tzinfo=UTC) for moment in before[:2]] == [first.onset, NOON]
+    assert (before[2], before[3]) == ([change.path for change in first.fields], first.state)
+
+
 async def test_a_control_is_found_by_its_scope(store: ClickHouse) -> None:
     """A pause of a namespace has that namespace, its author, and its kind."""
     scope = Scope(cluster="east", namespace="payments")
@@ -159,3 +193,17 @@ async def test_a_drift_without_an_action_has_no_times_for_one(store: ClickHouse)
     await put(store, event(detected()))
     columns = "decided_at, action_started_at, action_finished_at, cleared_at, decide_ms, act_ms, total_ms, outcome"
     assert await store.query(f"SELECT {columns} FROM time_to_correct") == [(None,) * 7 + ("",)]
+
+
+async def test_rows_of_an_older_schema_stay_readable(empty_store: ClickHouse) -> None:
+    """A migration of a filled database: what the old rows could not know is empty, and new rows stand beside them."""
+    first, *_ = all_migrations()
+    await migrate(empty_store, [first])
+    await put(empty_store, event(detected()))
+    await migrate(empty_store)
+    by = FieldChange(path="/spec/replicas", kind="changed", user="ann")
+    await put(empty_store, event(detected(update=1).model_copy(update={"fields": (by,), "revision": "abc"}), 1))
+    assert await empty_store.query("SELECT sequence, managers, users, revision FROM events ORDER BY sequence") == [
+        (0, ["helm", "kubectl"], [], ""), (1, [], ["ann"], "abc"),
+    ]  # fmt: skip
+    assert await empty_store.query("SELECT users, revision, reports FROM drift_intervals") == [(["ann"], "abc", 2)]

@@ -6,18 +6,29 @@ Against a small server on loopback that misbehaves as told; waits are those of a
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from services.kube.discovery import Resource
-from services.kube.reflector import REFUSED_S, Reflector, Sighting
-from services.kube.session import Session
+from services.kube.api.discovery import Resource
+from services.kube.api.reflector import REFUSED_S, Reflector, Sighting
+from services.kube.api.session import Session
 from services.runtime.logging import get_log
 from services.runtime.metrics import Metrics
 from services.runtime.tasks import background
 from tests.fakes import StillClock, eventually
-from tests.faulty_api import RESOURCE, Fault, FaultyApi, error_event, faulty_api, refuse, say, silence
+from tests.faulty_api import (
+    RESOURCE,
+    Fault,
+    FaultyApi,
+    error_event,
+    event_line,
+    faulty_api,
+    refuse,
+    say,
+    silence,
+)  # fmt: skip
 
 SILENCE_S = 0.1
 
@@ -59,16 +70,38 @@ class View:
         return sum(sample.value for sample in samples if sample.labels == {"why": why})
 
 
-@pytest.fixture
-async def view() -> AsyncIterator[View]:
+@asynccontextmanager
+async def viewing(streams: bool) -> AsyncIterator[View]:
     """Three objects, listed, and a watch that is open."""
     async with faulty_api() as (api, session):
+        api.streams = streams
         for name in ("a", "b", "c"):
             api.put(name)
         seen = View(api, session)
         async with background(seen.reflector.run()):
             await seen.watching()
             yield seen
+
+
+@pytest.fixture(params=["pages", "streamed"])
+async def view(request: pytest.FixtureRequest) -> AsyncIterator[View]:
+    """With a server that lists in pages only, and with one whose watches may begin with a list."""
+    async with viewing(request.param == "streamed") as seen:
+        yield seen
+
+
+@pytest.fixture
+async def paged() -> AsyncIterator[View]:
+    """For what only happens to pages."""
+    async with viewing(False) as seen:
+        yield seen
+
+
+@pytest.fixture
+async def streamed() -> AsyncIterator[View]:
+    """For what only happens to a list that is the beginning of a watch."""
+    async with viewing(True) as seen:
+        yield seen
 
 
 async def gap(view: View, *faults: Fault) -> None:
@@ -178,22 +211,22 @@ async def test_an_empty_answer_to_an_old_version_means_a_new_list(view: View) ->
     assert view.counted("expired") >= 1
 
 
-async def test_pages_make_one_list(view: View) -> None:
+async def test_pages_make_one_list(paged: View) -> None:
     """And deletes are only known when the last page is there."""
-    view.api.page_size = 2
+    paged.api.page_size = 2
     for number in range(5):
-        view.api.put(f"p{number}")
-    await view.right()
-    view.api.lists.clear()
-    view.reflector.relist()
-    await eventually(lambda: len(view.api.lists) == 4)
-    await view.right()
-    assert [sighting for sighting in view.sightings if sighting.source == "gone"] == []
+        paged.api.put(f"p{number}")
+    await paged.right()
+    paged.api.lists.clear()
+    paged.reflector.relist()
+    await eventually(lambda: len(paged.api.lists) == 4)
+    await paged.right()
+    assert [sighting for sighting in paged.sightings if sighting.source == "gone"] == []
 
 
-async def test_a_continue_token_that_expires_means_one_big_list(view: View) -> None:
+async def test_a_continue_token_that_expires_means_one_big_list(paged: View) -> None:
     """Where pages take longer than their token lives, the next list comes in one piece."""
-    view.api.page_size = 1
+    paged.api.page_size = 1
 
     async def expired(api: FaultyApi, request: Any) -> Any:
         api.delete("b")
@@ -203,21 +236,24 @@ async def test_a_continue_token_that_expires_means_one_big_list(view: View) -> N
         api.next_list(expired)
         return await api.list_page(request)
 
-    view.api.next_list(first)
-    view.api.lists.clear()
-    view.reflector.relist()
-    await view.right()
-    await eventually(lambda: len(view.api.lists) == 3)
-    assert ["limit" in query for query in view.api.lists] == [True, True, False]
-    await view.watching()
-    view.api.put("d")
-    await view.right()
+    paged.api.next_list(first)
+    paged.api.lists.clear()
+    paged.reflector.relist()
+    await paged.right()
+    await eventually(lambda: len(paged.api.lists) == 3)
+    assert ["limit" in query for query in paged.api.lists] == [True, True, False]
+    await paged.watching()
+    paged.api.put("d")
+    await paged.right()
 
 
-async def test_an_object_that_only_a_torn_list_saw_is_told_as_gone(view: View) -> None:
+async def test_an_object_that_only_a_torn_list_saw_is_told_as_gone(paged: View) -> None:
     """A list that fails on its second page has told of objects; they are not forgotten when they vanish."""
-    view.api.page_size = 1
-    view.api.objects = {"0": {**view.api.objects["a"], "metadata": {"name": "0", "namespace": "n"}}, **view.api.objects}
+    paged.api.page_size = 1
+    paged.api.objects = {
+        "0": {**paged.api.objects["a"], "metadata": {"name": "0", "namespace": "n"}},
+        **paged.api.objects,
+    }
 
     async def second(api: FaultyApi, request: Any) -> Any:
         del api.objects["0"]
@@ -227,11 +263,11 @@ async def test_an_object_that_only_a_torn_list_saw_is_told_as_gone(view: View) -
         api.next_list(second)
         return await api.list_page(request)
 
-    view.api.next_list(first)
-    view.reflector.relist()
-    await eventually(lambda: "0" not in view.api.objects)
-    await view.right()
-    assert [sighting.source for sighting in view.sightings if sighting.key.name == "0"] == ["list", "gone"]
+    paged.api.next_list(first)
+    paged.reflector.relist()
+    await eventually(lambda: "0" not in paged.api.objects)
+    await paged.right()
+    assert [sighting.source for sighting in paged.sightings if sighting.key.name == "0"] == ["list", "gone"]
 
 
 @pytest.mark.parametrize(
@@ -253,6 +289,7 @@ async def test_missing_rights_are_said_and_asked_for_again(view: View) -> None:
     forbidden = refuse(403, "Forbidden", 'configmaps is forbidden: User "u" cannot list resource')
 
     async def second(api: FaultyApi, request: Any) -> Any:
+        assert view.reflector.refused
         troubles.append(str(view.reflector.trouble))
         return await forbidden(api, request)
 
@@ -263,7 +300,84 @@ async def test_missing_rights_are_said_and_asked_for_again(view: View) -> None:
     view.api.delete("a")
     await view.right()
     assert [wait >= REFUSED_S for wait in view.clock.slept[before:]][:2] == [True, True]
-    await eventually(lambda: view.reflector.trouble is None)
+    await eventually(lambda: view.reflector.trouble is None and view.reflector.refused is None)
+
+
+async def test_a_server_without_streamed_lists_is_asked_once(paged: View) -> None:
+    """It refuses, and pages are what it gets from then on, without any wait."""
+    assert (paged.api.refused_streams, len(paged.api.lists), paged.clock.slept) == (1, 1, [])
+    paged.reflector.relist()
+    await eventually(lambda: len(paged.api.lists) == 2)
+    assert paged.api.refused_streams == 1
+
+
+async def test_a_streamed_list_is_one_request_and_goes_on_as_the_watch(streamed: View) -> None:
+    """What happens after it is seen without another request; and what is gone is told when a new one is complete."""
+    streamed.api.put("a", "2")
+    await streamed.right()
+    assert (len(streamed.api.lists), streamed.api.versions) == (1, [])
+    assert "limit" not in streamed.api.lists[0]
+    assert {sighting.source for sighting in streamed.sightings} == {"list", "watch"}
+
+
+async def test_a_streamed_list_that_breaks_off_tells_nothing_as_gone_and_is_asked_for_in_pages(streamed: View) -> None:
+    """Half a list says nothing about the other half. A server that breaks it once may do so again."""
+
+    async def torn(api: FaultyApi, request: Any) -> Any:
+        return await api.streamed_list(request, torn_after=1)
+
+    streamed.api.lists.clear()
+    streamed.api.next_list(torn)
+    streamed.reflector.relist()
+    await eventually(lambda: len(streamed.api.lists) == 2)
+    await streamed.watching()
+    assert ["limit" in query for query in streamed.api.lists] == [False, True]
+    assert [sighting for sighting in streamed.sightings if sighting.source == "gone"] == []
+    streamed.reflector.relist()
+    await eventually(lambda: len(streamed.api.lists) == 3)
+    assert "limit" not in streamed.api.lists[2]
+
+
+async def test_an_object_that_is_deleted_while_a_list_is_streamed_is_gone(streamed: View) -> None:
+    """Its end may come before the list's."""
+
+    async def first(api: FaultyApi, request: Any) -> Any:
+        doomed = {"kind": "ConfigMap", "apiVersion": "v1", **api.objects["b"]}
+        api.delete("b")
+        lines = [event_line("ADDED", doomed), event_line("DELETED", doomed)]
+        lines += [event_line("ADDED", {"kind": "ConfigMap", "apiVersion": "v1", **api.objects[name]}) for name in "ac"]
+        end = {"resourceVersion": str(api.version), "annotations": {"k8s.io/initial-events-end": "true"}}
+        return await say(*(line.strip() for line in [*lines, event_line("BOOKMARK", {"metadata": end})]))(api, request)
+
+    streamed.api.next_list(first)
+    streamed.reflector.relist()
+    await streamed.right()
+
+
+async def test_lists_take_turns(streamed: View) -> None:
+    """A watch whose list is complete gives its turn back; one that waits for its turn has asked for nothing yet."""
+    turns, other = asyncio.Semaphore(1), View(streamed.api, streamed.reflector.session)
+    other.reflector.turns = turns
+    await turns.acquire()
+    streamed.api.lists.clear()
+    async with background(other.reflector.run()):
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert streamed.api.lists == []
+        turns.release()
+        await other.right()
+        assert not turns.locked()
+
+
+async def test_a_selection_is_asked_for_in_lists_and_watches(view: View) -> None:
+    """What leaves it is told as gone, as the server says it."""
+    other = View(view.api, view.reflector.session)
+    other.reflector.query = {"labelSelector": "app=web"}
+    view.api.lists.clear()
+    async with background(other.reflector.run()):
+        await other.right()
+        await other.watching()
+    assert [query["labelSelector"] for query in view.api.lists] == ["app=web"]
 
 
 async def test_a_kind_that_is_gone_takes_its_objects_along(view: View) -> None:
@@ -282,7 +396,7 @@ async def test_bookmarks_move_the_version_and_tell_nothing(view: View) -> None:
     at = view.api.version
     await eventually(lambda: view.reflector.version == str(at))
     view.api.cut()
-    await eventually(lambda: view.api.versions[-1] == str(at))
+    await eventually(lambda: view.api.versions[-1:] == [str(at)])
     assert len(view.sightings) == told
 
 
@@ -298,20 +412,35 @@ async def test_a_listener_that_fails_does_not_end_the_watch(view: View) -> None:
     view.raises.append(RuntimeError("a defect"))
     view.api.put("a", "2")
     await view.right()
+    assert not view.raises
+    assert len(view.api.lists) == 2
 
 
-async def test_a_relist_that_is_wanted_during_a_list_is_not_forgotten(view: View) -> None:
+async def test_a_relist_that_is_wanted_during_a_list_is_not_forgotten(paged: View) -> None:
     """What it is wanted for may have come after that list's pages."""
 
     async def slow(api: FaultyApi, request: Any) -> Any:
-        view.reflector.relist()
+        paged.reflector.relist()
         return await api.list_page(request)
 
-    view.api.lists.clear()
-    view.api.next_list(slow)
+    paged.api.lists.clear()
+    paged.api.next_list(slow)
+    paged.reflector.relist()
+    await eventually(lambda: len(paged.api.lists) == 2)
+    await paged.watching()
+
+
+async def test_objects_nested_beyond_any_parsers_limit_do_not_hide_the_others(view: View) -> None:
+    """Listed and watched: what lies deeper than any manifest goes is read as null."""
+    deep = b'{"a":' * 3000 + b"1" + b"}" * 3000
+    view.api.raw["d"] = deep
+    view.api.put("d", "deep")
+    await view.right()
     view.reflector.relist()
-    await eventually(lambda: len(view.api.lists) == 2)
-    await view.watching()
+    view.api.put("a", "2")
+    await view.right()
+    assert {sighting.source for sighting in view.sightings if sighting.key.name == "d"} == {"list", "watch"}
+    assert len(view.api.lists) == 2
 
 
 @pytest.mark.parametrize("size", [5_000_000, 20_000_000])

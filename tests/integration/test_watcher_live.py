@@ -1,14 +1,13 @@
 """The watcher on a real broker and a real API server: what it says of drifts and changes, whatever happens."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import structlog
 
-from schemas.events import ClearedReason, DriftDetected
+from schemas.events import ClearedReason, DriftCleared, DriftDetected
 from services.kube.objects import Object
 from services.local.broker import LocalBroker
 from services.local.controlplane import LocalControlPlane
@@ -17,6 +16,7 @@ from services.runtime.kafka import ensure_topics
 from services.runtime.settings import Settings
 from services.watcher import service
 from tests.fakes import eventually
+from tests.integration.watcher_parts import client, heard, name, namespace
 from tests.watching import (
     Client,
     Files,
@@ -30,31 +30,8 @@ from tests.watching import (
     watching,
 )
 
+__all__ = ["client", "heard", "name", "namespace"]
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def client(control_plane: LocalControlPlane) -> AsyncIterator[Client]:
-    async with client_of(control_plane) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def heard(broker: LocalBroker) -> AsyncIterator[Heard]:
-    await ensure_topics(Settings(kafka=broker.bootstrap))
-    async with hearing(broker.bootstrap) as listening:
-        yield listening
-
-
-@pytest.fixture
-async def namespace(client: Client) -> str:
-    return await client.namespace()
-
-
-@pytest.fixture
-def name() -> str:
-    """A cluster's name of this test's own, so that nothing on the shared topics is of another test."""
-    return random_name("w")
 
 
 @pytest.fixture
@@ -81,7 +58,7 @@ async def test_a_drift_lives_from_the_write_to_the_correction(
     first, *_, last = heard.drifts(name)
     drift = first.data
     assert isinstance(drift, DriftDetected)
-    assert (drift.baseline, drift.state, drift.engine, drift.engine_reason) == ("base", "changed", "dry-run", None)
+    assert (drift.baseline, drift.state, drift.engine, drift.reason) == ("base", "changed", "dry-run", None)
     [change] = drift.fields
     assert (change.path, change.desired, change.live, change.manager) == ("/spec/replicas", 2, 5, "kubectl-scale")
     assert drift.onset == change.since
@@ -135,7 +112,7 @@ async def test_a_readers_token_is_enough(
         await eventually(lambda: heard.words(name)[-1] == "cleared")
         assert b'setpoint_dry_runs_total{result="forbidden"} 0.0' not in watcher.metrics.text()
     drift = heard.drifts(name)[0].data
-    assert (drift.engine, drift.engine_reason) == ("local", "forbidden")
+    assert (drift.engine, drift.reason) == ("local", "forbidden")
     assert [(change.path, change.kind) for change in drift.fields] == [
         ("/spec/replicas", "changed"), ("/spec/paused", "added"),
     ]  # fmt: skip
@@ -274,9 +251,12 @@ async def test_a_kind_that_comes_goes_and_comes_again(
     client: Client, control_plane: LocalControlPlane, broker: LocalBroker, heard: Heard, namespace: str, name: str,
     files: Files, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """A declared custom resource whose definition is not there yet does not hold up the others."""
-    monkeypatch.setattr(service, "REDISCOVER_S", 1.0)
-    monkeypatch.setattr(service, "REDISCOVER_SOON_S", 1.0)
+    """A declared custom resource whose definition is not there is said so and does not hold up the others.
+
+    That it comes or goes is heard from the definitions, not found by asking now and then.
+    """
+    monkeypatch.setattr(service, "REDISCOVER_S", 3600.0)
+    monkeypatch.setattr(service, "REDISCOVER_SOON_S", 3600.0)
     group = f"{random_name('g')}.example.org"
     crd = definition(group)
     quota: Object = {"apiVersion": f"{group}/v1", "kind": "Quota", "metadata": {"name": "q", "namespace": namespace},
@@ -292,24 +272,31 @@ async def test_a_kind_that_comes_goes_and_comes_again(
         await client.apply(quota)
         return True
 
+    def last() -> tuple[str, str | None]:
+        data = heard.drifts(name, "q")[-1].data
+        return ("cleared", None) if isinstance(data, DriftCleared) else (data.state, data.reason)
+
     async with watching(control_plane, broker.bootstrap, files.write(quota, other, outdated), name) as watcher:
         await watcher.ready()
         await client.patch(other, {"data": {"a": "2"}})
         await eventually(lambda: heard.words(name, "settings") == ["detected"])
+        assert last() == ("unjudged", "not-served")
         await client.create(crd)
         await eventually(made)
+        await eventually(lambda: last() == ("cleared", None))
         await client.patch(quota, {"spec": {"size": 2}})
-        await eventually(lambda: "detected" in heard.words(name, "q"))
+        await eventually(lambda: last() == ("changed", None))
         await client.apply(quota)
-        await eventually(lambda: heard.words(name, "q")[-1] == "cleared")
+        await eventually(lambda: last() == ("cleared", None))
         await client.delete(crd)
-        await eventually(lambda: heard.words(name, "q")[-1] == "detected")
-        assert heard.drifts(name, "q")[-1].data.state == "missing"
-        await eventually(lambda: not watcher.cluster.catalogue.serves(group, "v1", "Quota"))
+        await eventually(lambda: last() == ("unjudged", "not-served"))
+        assert not watcher.cluster.catalogue.serves(group, "v1", "Quota")
         await client.create(crd)
         await eventually(made)
-        await eventually(lambda: heard.words(name, "q")[-1] == "cleared")
-    assert heard.words(name, "old") == []
+        await eventually(lambda: last() == ("cleared", None))
+    assert [(event.data.state, event.data.reason) for event in heard.drifts(name, "old")] == [
+        ("unjudged", "not-served")
+    ]
 
 
 async def test_a_broker_that_was_away_gets_the_state_of_then(

@@ -1,12 +1,15 @@
 """Baselines: one declared state out of documents and folders, without contradictions."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from services.kube.baselines import DeclaredState, folder_state, load_baselines, watched_paths
+from services.kube.declaration.baselines import DeclaredState, folder_state, load_baselines, watched_paths
+from services.kube.declaration.sources import declared_source
 from services.kube.objects import ObjectKey
 from services.runtime.errors import UserFileError
+from services.runtime.settings import Settings
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {0}, namespace: pay}}\ndata: {{a: '{1}'}}\n"
 BASELINE = """\
@@ -146,3 +149,83 @@ def test_a_bare_folder_without_manifests_is_a_mistake(tmp_path: Path) -> None:
     """Nothing compared is not the same as no drift."""
     with pytest.raises(UserFileError, match="holds no manifests"):
         folder_state(tmp_path)
+
+
+def kustomized(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A kustomize baseline, and a builder that prints the overlay's and its base's files."""
+    script = '#!/bin/sh\ncd "$2" && cat all.yaml && echo --- && cat ../base/all.yaml\n'
+    builder = write(folder / "bin" / "kustomize", script)
+    builder.chmod(0o755)
+    monkeypatch.setenv("SETPOINT_KUSTOMIZE", str(builder))
+    write(folder / "b.yaml", BASELINE.format("pay", "overlay").replace("folder:", "kustomize:"))
+    write(folder / "overlay" / "kustomization.yaml", "resources: [all.yaml, ../base, 'https://example.org/x']\n")
+    write(folder / "overlay" / "all.yaml", CONFIG.format("over", 1))
+    write(folder / "base" / "kustomization.yaml", "resources: [all.yaml]\npatches: [{path: ../patch.yaml}]\n")
+    write(folder / "base" / "all.yaml", CONFIG.format("base", 1))
+    write(folder / "patch.yaml", "{}")
+    return folder / "b.yaml"
+
+
+def test_a_kustomize_folder_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its manifests are those of the build, under the same rules as any others."""
+    state = load_baselines(kustomized(tmp_path, monkeypatch))
+    assert {declared.key.name for declared in state.objects} == {"over", "base"}
+    assert {declared.manager for declared in state.objects} == {"deployer"}
+    (tmp_path / "overlay" / "kustomization.yaml").unlink()
+    assert "holds no kustomization.yaml" in problems_of(tmp_path / "b.yaml")[0]
+
+
+def test_what_a_kustomization_names_outside_its_folder_is_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edit of the base is an edit of every overlay."""
+    path = kustomized(tmp_path, monkeypatch)
+    real = {found.resolve() for found in watched_paths(path)}
+    assert real >= {path, tmp_path / "overlay", tmp_path / "base", tmp_path / "patch.yaml"}
+
+
+def test_the_commit_of_the_work_tree_is_the_revision(platform: Path) -> None:
+    """A new commit is noticed, though no manifest changed: a finding says what it was compared with."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(platform), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "--quiet")
+    git("add", "pay")
+    git("commit", "--quiet", "-m", "one")
+    path = platform / "baselines.yaml"
+    source = declared_source(Settings(baselines=path))
+    before = source.files.value
+    assert {one.revision for one in before.objects if one.baseline == "pay"} == {git("rev-parse", "HEAD")}
+    assert {one.revision for one in before.objects if one.baseline == "shop"} == {None}
+    version = source.version
+    git("commit", "--quiet", "--allow-empty", "-m", "two")
+    source.refresh()
+    assert source.version == version + 1
+    assert source.files.value.digest == before.digest
+    assert {one.revision for one in source.files.value.objects if one.baseline == "pay"} == {git("rev-parse", "HEAD")}
+
+
+def test_sources_in_the_cluster_are_kept_for_who_reads_them(tmp_path: Path) -> None:
+    """Files alone declare nothing then, and that is no mistake."""
+    text = BASELINE.format("charts", "x").replace("{folder: ./x}", "{helm: {namespaces: [pay]}}")
+    state = load_baselines(write(tmp_path / "b.yaml", text))
+    assert state.objects == ()
+    assert [(one.metadata.name, one.spec.source.in_cluster) for one in state.baselines] == [("charts", True)]
+
+
+def test_a_change_of_what_is_pruned_is_another_state(platform: Path) -> None:
+    """Who looks for unwanted objects must hear of it, though nothing that is declared changed."""
+    before = load_baselines(platform)
+    text = (platform / "baselines.yaml").read_text()
+    write(platform / "baselines.yaml", text.replace("manager: deployer", "prune: report\n  manager: deployer", 1))
+    assert not load_baselines(platform).same_as(before)
+
+
+def test_who_applies_is_part_of_what_is_declared(platform: Path) -> None:
+    """Whose changes are drift depends on it."""
+    before = by_name(load_baselines(platform))
+    write(platform / "baselines.yaml", (platform / "baselines.yaml").read_text().replace("deployer", "someone"))
+    after = by_name(load_baselines(platform))
+    assert all(before[name] != after[name] for name in before)

@@ -54,7 +54,6 @@ def test_the_list_of_commands_is_the_folder(capsys: pytest.CaptureFixture[str]) 
     ("arguments", "said"),
     [
         pytest.param(["diff", "--baseline", "."], "Give --context NAME or --kubeconfig FILE", id="no-cluster"),
-        pytest.param(["up", "--context", "x"], "Give --baselines", id="no-baselines"),
         pytest.param(["up"], "Give --context NAME", id="no-context"),
         pytest.param(["run", "recorder"], "SETPOINT_KAFKA", id="no-broker"),
         pytest.param(["drift"], "Give --clickhouse", id="no-history"),

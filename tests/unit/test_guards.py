@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import ControlKind, ControlSet, Outcome, Reason, Scope, Verdict
+from schemas.events import ControlKind, ControlSet, DriftState, FindingReason, Outcome, Reason, Scope, Verdict
 from schemas.ledger import Attempt, Hold, InFlight, TargetState
 from schemas.target import Target
-from services.kube.judge import Finding
+from services.kube.verdict.judge import Finding, unjudged
 from services.reconciler.guards import CHAIN, Bounds, Request, first_denial, still_true
 from services.reconciler.guards.attempts import budget, ineffective_chain
 from services.reconciler.guards.cooldown import cooldown
@@ -21,6 +21,7 @@ from services.reconciler.guards.kill_switch import kill_switch
 from services.reconciler.guards.one_at_a_time import one_at_a_time
 from services.reconciler.guards.paused import paused
 from services.reconciler.guards.scope import protected_namespace, scope
+from services.reconciler.tally import Tally
 from tests.reconciler_kit import NOON, drift, policy, target_of
 
 BOUNDS = Bounds("c1", frozenset({"kube-system"}))
@@ -29,7 +30,7 @@ BOUNDS = Bounds("c1", frozenset({"kube-system"}))
 def request_for(target: Target | None = None, *, spec: dict[str, Any] | None = None, **row: Any) -> Request:
     target = target or target_of()
     state = TargetState(target=target, **row)
-    return Request(state, drift(target), policy(**(spec or {})), (), BOUNDS, NOON)
+    return Request(state, drift(target), policy(**(spec or {})), (), BOUNDS, NOON, attempts=state.attempts)
 
 
 def control(kind: ControlKind, until: float | None = None, **scope: Any) -> ControlSet:
@@ -182,8 +183,15 @@ def test_still_true() -> None:
     denial = still_true(Finding(None))
     assert denial
     assert denial.reason is Reason.NO_LONGER_TRUE
-    assert still_true(Finding("changed")) is None
-    assert still_true(Finding("missing")) is None
+    assert still_true(Finding(DriftState.CHANGED)) is None
+    assert still_true(Finding(DriftState.MISSING)) is None
+
+
+def test_what_has_become_another_matter_is_left_with_its_reason() -> None:
+    """Right before the write there may be no verdict any more."""
+    denial = still_true(unjudged(FindingReason.TERMINATING, "is being deleted"))
+    assert denial
+    assert (denial.reason, denial.message) == (Reason.TERMINATING, "is being deleted")
 
 
 def fought(count: int, apart: float) -> tuple[TargetState, Any]:
@@ -272,7 +280,9 @@ rows = st.builds(
 def test_the_kill_switch_beats_all(row: TargetState, more: list[ControlSet]) -> None:
     """Whatever else is the case, the answer is the kill switch."""
     controls = (*more, control(ControlKind.KILL_SWITCH))
-    request = Request(row, drift(), policy(), controls, Bounds("elsewhere", frozenset({"shop"})), NOON)
+    request = Request(
+        row, drift(), policy(), controls, Bounds("elsewhere", frozenset({"shop"})), NOON, attempts=row.attempts
+    )  # fmt: skip
     denial = first_denial(CHAIN, request)
     assert denial
     assert denial.reason is Reason.KILL_SWITCH
@@ -282,5 +292,6 @@ def test_the_kill_switch_beats_all(row: TargetState, more: list[ControlSet]) -> 
 def test_a_denial_that_ends_by_itself_ends_later_than_now(row: TargetState) -> None:
     """Else the target would be decided again at once, for ever."""
     limits = {"oncePer": "10m", "attempts": {"max": 2, "within": "30m"}, "ineffective": 5}
-    denial = first_denial(CHAIN, Request(row, drift(), policy(limits=limits), (), BOUNDS, NOON))
+    request = Request(row, drift(), policy(limits=limits), (), BOUNDS, NOON, attempts=row.attempts, tally=Tally([row]))
+    denial = first_denial(CHAIN, request)
     assert not denial or not denial.until or denial.until > NOON

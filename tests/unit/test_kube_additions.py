@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from services.kube.additions import additions, less_defaults, without_defaults
-from services.kube.defaults import is_default
+from services.kube.comparison.additions import additions, less_defaults, without_defaults
+from services.kube.comparison.defaults import is_default
+from services.kube.comparison.schema import SchemaNode
 from services.kube.pointer import FieldDiff
-from services.kube.schema import SchemaNode
 
 ENV = SchemaNode(items=SchemaNode(), list_type="map", keys=("name",))
 CONTAINERS = SchemaNode(items=SchemaNode(fields={"env": ENV}), list_type="map", keys=("name",))
@@ -77,7 +77,8 @@ def test_shared_ownership_is_no_addition() -> None:
                      ["/metadata/labels/x"], id="label"),
         pytest.param({"f:metadata": {"f:annotations": {"f:kubernetes.io/change-cause": {}}}}, {},
                      {"annotations": {"kubernetes.io/change-cause": "x"}}, [], id="a-tool's-bookkeeping"),
-        pytest.param({"f:metadata": {"f:finalizers": {'v:"x"': {}}}}, {}, {"finalizers": ["x"]}, [], id="finalizer"),
+        pytest.param({"f:metadata": {"f:finalizers": {'v:"x"': {}}}}, {}, {"finalizers": ["x"]},
+                     ["/metadata/finalizers/0"], id="finalizer"),
         pytest.param({"f:spec": {"f:paused": {}}}, {"paused": True}, {}, ["/spec/paused"], id="field"),
         pytest.param({"f:spec": {"f:paused": {}}}, {}, {}, [], id="owned-and-gone-again"),
         pytest.param({"f:spec": {"f:affinity": {"f:a": {}, "f:b": {}}}}, {"affinity": {"a": 1, "b": 2}}, {},
@@ -108,7 +109,8 @@ def test_an_addition_may_be_ignored() -> None:
 def test_a_default_of_a_create_is_no_addition() -> None:
     """What a dry-run create holds as well came from the server."""
     added = [FieldDiff("/spec/a", "added", None, 1), FieldDiff("/spec/b", "added", None, 2)]
-    assert without_defaults(added, {"spec": {"a": 1, "b": 3}}) == added[1:]
+    live = {"spec": {"a": 1, "b": 2}}
+    assert without_defaults(added, {"spec": {"a": 1, "b": 3}}, live, SCHEMA) == added[1:]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kube.diff import MAX_DEPTH, predicted_diff, subset_diff
-from services.kube.schema import SchemaNode
+from services.kube.comparison.diff import MAX_DEPTH, predicted_diff, subset_diff
+from services.kube.comparison.schema import SchemaNode
 
 TEXT = SchemaNode(built_in=True)
 QUANTITY = SchemaNode(is_quantity=True, built_in=True)

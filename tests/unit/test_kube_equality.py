@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from services.kube.equality import duration, is_empty, quantity, same_scalar
-from services.kube.schema import SchemaNode
+from services.kube.comparison.equality import duration, is_empty, quantity, same_scalar
+from services.kube.comparison.schema import SchemaNode
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.kube.errors import (
+from schemas.events import Reason
+from services.kube.api.errors import (
     Conflict,
     Forbidden,
     Gone,
@@ -75,3 +76,48 @@ def test_who_is_away_may_be_asked_again() -> None:
 def test_immutable_fields_are_recognised(message: str, immutable: bool) -> None:
     """By the server's words, which is all there is."""
     assert Invalid(message, 422).immutable is immutable
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "cause"),
+    [
+        pytest.param(403, "pods x is forbidden: exceeded quota: q, requested: pods=1", Reason.QUOTA, id="quota"),
+        pytest.param(403, "pods x is forbidden: failed quota: q: must specify cpu", Reason.QUOTA, id="quota-wants"),
+        pytest.param(403, "pods x is forbidden: violates PodSecurity", Reason.ADMISSION_DENIED, id="pod-security"),
+        pytest.param(403, "x is forbidden: maximum cpu usage per Pod is 1", Reason.ADMISSION_DENIED, id="limit-range"),
+        pytest.param(422, "x is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: is immutable",
+                     Reason.ADMISSION_DENIED, id="policy-in-its-own-words"),
+        pytest.param(400, 'admission webhook "w" denied the request: field is immutable', Reason.WEBHOOK_REFUSED,
+                     id="webhook-in-its-own-words"),
+        pytest.param(500, 'failed calling webhook "w": connection refused', Reason.WEBHOOK_FAILED, id="webhook-away"),
+        pytest.param(403, "x is forbidden: because it is being terminated", Reason.TERMINATING, id="ends"),
+        pytest.param(500, ".spec.x: field not declared in schema", Reason.UNKNOWN_FIELD, id="unknown-field"),
+        pytest.param(422, "spec.selector: Invalid value: field is immutable", Reason.IMMUTABLE, id="immutable"),
+        pytest.param(422, "spec.replicas: must be greater than 0", Reason.INVALID, id="invalid"),
+    ],
+)  # fmt: skip
+def test_each_refusal_has_its_cause(code: int, message: str, cause: Reason) -> None:
+    """Whoever quotes others' words is told by its own."""
+    error = api_error(code, status(message), {})
+    assert isinstance(error, Invalid)
+    assert error.cause is cause
+
+
+def test_a_patch_that_does_not_fit_is_a_conflict() -> None:
+    """The server says no more than this of a `test` that failed, and of a path that is gone."""
+    assert isinstance(
+        api_error(422, status("the server rejected our request due to an error in our request"), {}), Conflict
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "gone"),
+    [
+        ("Disk.example.org is not served by this cluster", "not-served", True),
+        ("the server could not find the requested resource", "NotFound", True),
+        ('namespaces "nowhere" not found', "NotFound", False),
+    ],
+)
+def test_a_missing_kind_is_no_missing_namespace(message: str, reason: str, gone: bool) -> None:
+    """The one comes with a definition, the other must be made."""
+    assert NotFound(message, 404, reason).kind_is_gone is gone

@@ -1,15 +1,16 @@
 """Which engine gives the verdict, and why, when the API server refuses."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from services.kube.baselines import Declared
-from services.kube.errors import ApiError, Conflict, Forbidden, Invalid, Unavailable
-from services.kube.judge import PROBE_SUFFIX, judge, probe_of
-from services.kube.objects import Object, key_of
-from services.kube.packing import Packer
-from services.kube.schema import UNKNOWN, SchemaNode
+from services.kube.api.errors import ApiError, Conflict, Forbidden, Invalid, Unavailable
+from services.kube.comparison.schema import UNKNOWN, SchemaNode
+from services.kube.declaration.baselines import Declared
+from services.kube.declaration.packing import Packer
+from services.kube.objects import Object, ObjectKey, key_of
+from services.kube.verdict.judge import PROBE_SUFFIX, judge, probe_of
 
 EDITED = {
     "manager": "kubectl-edit", "operation": "Update", "time": "2026-11-24T11:00:00Z",
@@ -38,6 +39,10 @@ class Answers:
     def __init__(self, applied: Object | ApiError | None = None, created: Object | ApiError | None = None) -> None:
         self.applied, self.created = applied, created
         self.asked: list[Object] = []
+        self.catalogue = SimpleNamespace(serves=lambda *_: True)
+
+    async def get(self, key: ObjectKey) -> Object | None:
+        return None
 
     async def schema(self, manifest: Object) -> SchemaNode:
         return UNKNOWN
@@ -59,7 +64,7 @@ class Answers:
 
 async def verdict(cluster: Answers, desired: Object, live: Object | None, *ignore: str, dry_run: bool = True) -> Any:
     found = await judge(cluster, declared(desired, *ignore), live, dry_run=dry_run)  # type: ignore[arg-type]
-    return found.state, [(diff.kind, diff.path) for diff in found.fields], found.engine, found.engine_reason
+    return found.state, [(diff.kind, diff.path) for diff in found.fields], found.engine, found.reason
 
 
 async def test_what_does_not_differ_is_not_asked() -> None:
@@ -84,8 +89,9 @@ async def test_a_difference_is_put_to_the_server() -> None:
     [
         (Forbidden("User cannot patch", 403), "forbidden"),
         (Invalid("spec.x: field is immutable", 422), "immutable"),
-        (Invalid("webhook says no", 400), "invalid"),
-        (Conflict("again", 409), "refused"),
+        (Invalid("spec.x: Required value", 422), "invalid"),
+        (Invalid('admission webhook "a.b" does not support dry run', 400), "dry-run-refused"),
+        (Conflict("again", 409), "invalid"),
     ],
 )
 async def test_a_refusal_leaves_the_local_verdict(error: ApiError, reason: str) -> None:
@@ -121,7 +127,7 @@ async def test_an_addition_without_rights_is_told_by_the_local_engine() -> None:
 async def test_without_a_dry_run_nothing_is_asked() -> None:
     """`dry_run=False` is for who must not even try."""
     answer = await verdict(Answers(), config({"a": "1"}), config({"a": "2"}), dry_run=False)
-    assert answer == ("changed", [("changed", "/data/a")], "local", "not asked")
+    assert answer == ("changed", [("changed", "/data/a")], "local", None)
 
 
 async def test_ignored_fields_are_not_sent() -> None:

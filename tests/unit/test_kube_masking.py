@@ -1,5 +1,6 @@
 """A Secret's values never leave the process, and equal values can still be recognised."""
 
+import base64
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kube.masking import PREFIX, mask, mask_diff, mask_diffs, mask_value
+from services.kube.masking import PREFIX, MaskedValue, mask, mask_diff, mask_diffs, mask_value, refuse_masked
 from services.kube.objects import LAST_APPLIED
 from services.kube.pointer import FieldDiff
 
@@ -78,3 +79,26 @@ def test_diffs_of_other_kinds_are_plain() -> None:
     """What differs in a ConfigMap is shown."""
     diff = FieldDiff("/data/k", "changed", "a", "b")
     assert mask_diffs({"apiVersion": "v1", "kind": "ConfigMap"}, [diff], KEY) == [diff]
+
+
+TOKEN = str(mask_value(VALUE, KEY))
+
+
+@pytest.mark.parametrize(
+    ("body", "places"),
+    [
+        pytest.param({"data": {"k": TOKEN}}, ["/data/k"], id="plain"),
+        pytest.param({"data": {"a/b": base64.b64encode(TOKEN.encode()).decode()}}, ["/data/a~1b"], id="encoded"),
+        pytest.param([{"op": "add", "path": "/data/k", "value": TOKEN}], ["/0/value"], id="json-patch"),
+        pytest.param({"data": {"k": VALUE, "n": None, "h": "hmac:", "l": f"{TOKEN}0"}}, [], id="nothing-masked"),
+    ],
+)
+def test_a_masked_value_is_refused_wherever_it_stands(body: Any, places: list[str]) -> None:
+    """By the names of its places, never by its value; what only looks a little like it may be written."""
+    if not places:
+        refuse_masked(body)
+        return
+    with pytest.raises(MaskedValue) as refused:
+        refuse_masked(body)
+    assert [place for place in places if place in str(refused.value)] == places
+    assert TOKEN not in str(refused.value)

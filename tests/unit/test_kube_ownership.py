@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.kube.ownership import Owner, author, last_writer, owned_leaves, owners
+from services.kube.writers.ownership import Owner, author, last_writer, owned_leaves, owners
 
 
 def entry(manager: str, fields: Any, at: str = "2026-11-24T10:00:00Z", **more: str) -> dict[str, Any]:

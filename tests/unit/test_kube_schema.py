@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.kube.schema import UNKNOWN, SchemaNode, schema_for
+from services.kube.comparison.schema import UNKNOWN, SchemaNode, schema_for
 
 KIND = {"group": "example.org", "version": "v1", "kind": "Thing"}
 

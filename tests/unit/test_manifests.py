@@ -1,12 +1,15 @@
 """Folders of manifests: what is an object, what is left out, and what is wrong where."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import dedent
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from services.kube.manifests import load_folder
-from services.runtime.errors import UserFileError
+from services.kube.declaration.manifests import load_folder, manifests_in
+from services.runtime.errors import FileProblem, UserFileError
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"
 
@@ -115,7 +118,7 @@ def test_an_exported_object_is_as_good_as_a_written_one(tmp_path: Path) -> None:
         ("apiVersion: v1\nkind: List\nitems:\n- 3\n", (4, "items[0]", "is no Kubernetes object")),
         (
             "apiVersion: v1\nkind: A\nmetadata: {name: a}\ndata:\n  x: 1\n  x: 2\n",
-            (6, "data.x", "is there twice in the same map"),
+            (6, "data.x", "is there twice in the same map, first at 5:3"),
         ),
     ],
 )
@@ -148,3 +151,56 @@ def test_a_mounted_config_map_is_read_once(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     """No traceback for a misspelt folder."""
     assert problem_in(tmp_path / "nope") == [(1, "", "there is no such folder")]
+
+
+def test_an_empty_list_is_no_manifest(tmp_path: Path) -> None:
+    """Go writes an empty list as null."""
+    write(tmp_path / "a.yaml", "apiVersion: v1\nkind: ConfigMapList\nitems: null\n---\n" + CONFIG % "a")
+    write(tmp_path / "b.yaml", "apiVersion: v1\nkind: List\nitems: []\nmetadata: {resourceVersion: ''}\n")
+    assert found_in(tmp_path) == [("a", "a.yaml", 5)]
+
+
+def test_several_json_documents_are_several_manifests(tmp_path: Path) -> None:
+    """As two calls of `kubectl get -o json` leave them in one file."""
+    one = '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "%s"}}'
+    write(tmp_path / "a.json", one % "a" + "\n" + one % "b" + one % "c")
+    assert found_in(tmp_path) == [("a", "a.json", 1), ("b", "a.json", 2), ("c", "a.json", 2)]
+
+
+def test_what_a_tool_built_is_told_by_object_not_by_line() -> None:
+    """Lines of a text that nobody has seen lead nowhere."""
+    data = (CONFIG % "a" + "---\nkind: ConfigMap\nmetadata: {name: b}\n").encode()
+    with pytest.raises(UserFileError) as caught:
+        manifests_in("kustomization.yaml", data, built=True)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.field) == (1, "apiVersion")
+    assert problem.message == "ConfigMap b: is missing or no text"
+    assert [one.line for one in manifests_in("k", (CONFIG % "a").encode(), built=True)] == [1]
+
+
+PIECES = st.sampled_from(
+    [
+        "apiVersion: v1", "kind: List", "kind: ConfigMap", "metadata: {name: a}", "metadata:", "  name: a", "items:",
+        "- a", "  - {b: c}", "---", "--- |", "...", "&a [*a]", "<<: *a", "{", "}", '{"kind": "List", "items": [{}, 3]}',
+        "\t", "\r", "\ufeff", "? [a]", "!!binary x", "%YAML 9.9", "'", '"\\ud800"', "a: " + "[" * 300,
+        " " * 600 + "a: 1", "items: {}", "metadata: []", "labels: {y: n}", "\x00", "data: !!float .nan", "0: 0", "~: ~",
+    ]
+)  # fmt: skip
+
+
+FILES = st.lists(PIECES | st.text(max_size=12), max_size=14).map("\n".join) | st.text(max_size=40)
+
+
+@settings(max_examples=300)
+@given(FILES.map(lambda text: text.encode("utf-8", "replace")) | st.binary(max_size=60))
+def test_no_file_ends_the_loader_otherwise_than_by_its_own_error(data: bytes) -> None:
+    """Whatever is in a folder, what comes out are manifests or UserFileError with places; a service goes on."""
+    problems: list[FileProblem] = []
+    with TemporaryDirectory() as name:
+        (Path(name) / "a.yaml").write_bytes(data)
+        try:
+            found = load_folder(Path(name))
+        except UserFileError as error:
+            found, problems = [], error.problems
+    assert all(problem.line >= 1 and problem.column >= 1 and problem.message for problem in problems)
+    assert all(isinstance(one.obj["metadata"]["name"], str) for one in found)

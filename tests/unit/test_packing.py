@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kube.packing import Packer, projection
+from services.kube.declaration.packing import Packer, projection
 
 OBJECTS = st.dictionaries(
     st.text(max_size=5), st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(), st.lists)

@@ -15,6 +15,8 @@ from schemas.events import (
     ControlKind,
     ControlSet,
     DecisionMade,
+    DriftState,
+    FindingReason,
     Mode,
     Outcome,
     Reason,
@@ -259,8 +261,10 @@ def test_a_success_that_nobody_confirms_is_looked_at_again() -> None:
                      (Verdict.WAIT, Reason.NOT_VERIFIED), 1, id="ineffective"),
         pytest.param({"outcome": Outcome.UNDONE, "reason": Reason.NOT_VERIFIED},
                      (Verdict.WAIT, Reason.NOT_VERIFIED), 1, id="undone"),
-        pytest.param({"outcome": Outcome.FAILED, "reason": Reason.IMMUTABLE},
-                     (Verdict.DENY, Reason.IMMUTABLE), 1, id="immutable"),
+        pytest.param({"outcome": Outcome.FAILED, "reason": Reason.ADMISSION_DENIED},
+                     (Verdict.DENY, Reason.ADMISSION_DENIED), 1, id="denied by admission"),
+        pytest.param({"outcome": Outcome.FAILED, "reason": Reason.QUOTA, "temporary": True},
+                     (Verdict.WAIT, Reason.QUOTA), 0, id="quota"),
         pytest.param({"outcome": Outcome.FAILED, "reason": Reason.FORBIDDEN, "message": "missing right"},
                      (Verdict.DENY, Reason.FORBIDDEN), 0, id="forbidden"),
         pytest.param({"outcome": Outcome.FAILED, "reason": Reason.UNAVAILABLE, "temporary": True},
@@ -453,3 +457,157 @@ def test_every_start_has_at_most_one_end_and_ids_are_never_used_twice(events: li
     ended = {one.action_id for one in machine.ended()}
     assert ended <= started
     assert len(started - ended) == bool(machine.row and machine.row.in_flight)
+
+
+UNJUDGED = (
+    FindingReason.TERMINATING, FindingReason.CLAIMED_TWICE, FindingReason.FOREIGN_OWNED, FindingReason.NOT_SERVED,
+    FindingReason.UNKNOWN_FIELD, FindingReason.INVALID, FindingReason.FORBIDDEN, FindingReason.DRY_RUN_REFUSED,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("reason", UNJUDGED)
+def test_what_has_no_verdict_is_never_acted_on(reason: FindingReason) -> None:
+    """Denied with the finding's own word, once, until the finding is another."""
+    machine = Machine().detect(state=DriftState.UNJUDGED, reason=reason, message="why")
+    assert machine.said() == [(Verdict.DENY, Reason(reason))]
+    assert machine.decisions()[0].message == "why"
+    assert machine.row
+    assert deadline(machine.row, machine.world) is None
+    machine.give(Due()).detect(state=DriftState.UNJUDGED, reason=reason, message="why", update=1, version=101)
+    assert (len(machine.decisions()), machine.jobs) == (1, [])
+    assert machine.detect(update=2, version=102).said()[-1] == ACT
+
+
+@pytest.mark.parametrize("reason", [FindingReason.SUSPENDED, FindingReason.FAILING])
+@pytest.mark.parametrize("step", ["revert", "prune"])
+def test_another_tools_application_is_only_reported(reason: FindingReason, step: str) -> None:
+    """What Argo CD and Flux say of themselves is theirs to mend."""
+    machine = Machine((policy(do=[{step: {}}]),)).detect(reason=reason, message="why")
+    assert machine.jobs == []
+    assert machine.said() == [
+        (Verdict.DENY, Reason(reason)) if step == "revert" else (Verdict.OBSERVE, Reason.NO_POLICY)
+    ]
+
+
+def test_every_finding_has_its_word_among_the_reasons() -> None:
+    """So that no finding can be without an answer."""
+    assert {reason.value for reason in FindingReason} <= {reason.value for reason in Reason}
+
+
+IMMUTABLE: dict[str, Any] = {"reason": FindingReason.IMMUTABLE, "message": "spec.selector: field is immutable"}
+RECREATE: dict[str, Any] = {"do": [{"revert": {"recreate": True}}]}
+ASKED = (Verdict.ASK, Reason.IMMUTABLE)
+
+
+@pytest.mark.parametrize(
+    ("spec", "answer"),
+    [
+        pytest.param({}, ASKED, id="asked for"),
+        pytest.param(RECREATE, ACT, id="allowed by recreate"),
+        pytest.param({"mode": Mode.DRY_RUN}, (Verdict.OBSERVE, Reason.IMMUTABLE), id="a dry-run asks nobody"),
+        pytest.param({"mode": Mode.OBSERVE}, (Verdict.OBSERVE, Reason.OBSERVE_MODE), id="observed"),
+    ],
+)
+def test_what_cannot_change_is_asked_for(spec: Any, answer: tuple[Verdict, Reason]) -> None:
+    """Unless the policy allows to make the object anew."""
+    machine = Machine((policy(**spec),)).detect(**IMMUTABLE)
+    assert machine.said() == [answer]
+    assert (len(machine.jobs) == 1) is (answer == ACT)
+
+
+def test_a_question_is_asked_once_until_the_drift_is_another() -> None:
+    """Said again it is the same question; another difference is another one, and `recreate` answers both."""
+    machine = Machine().detect(**IMMUTABLE)
+    machine.give(Due()).detect(update=1, version=101, **IMMUTABLE).wait(3600).give(Due())
+    assert machine.said() == [ASKED]
+    machine.detect(update=2, version=102, live=7, **IMMUTABLE)
+    assert machine.said() == [ASKED, ASKED]
+    machine.policies = (policy(**RECREATE),)
+    assert machine.give(Due()).said()[-1] == ACT
+
+
+def test_what_an_attempt_has_shown_to_be_immutable_is_asked_for() -> None:
+    """It is not tried again in vain; another drift, a person's word or `recreate` opens it again."""
+    machine = Machine().detect().end(Outcome.FAILED, Reason.IMMUTABLE, message="selector")
+    assert machine.said() == [ACT, ASKED]
+    assert machine.decisions()[-1].message == "selector"
+    assert not machine.until_due()
+    machine.detect(update=1, version=101)
+    assert machine.said() == [ACT, ASKED]
+    again = Machine(row=machine.row).give(Resumed("r1"))
+    assert again.said() == [ACT]
+    other = Machine(row=machine.row).detect(update=2, version=102, live=9)
+    assert other.said() == [ACT]
+    allowed = Machine((policy(**RECREATE),), row=machine.row).give(Due())
+    assert allowed.said() == [ACT]
+    assert allowed.jobs[0].step.recreates
+
+
+@pytest.mark.parametrize("reason", [Reason.IMMUTABLE, Reason.HOLDS_DATA])
+def test_what_even_recreate_could_not_mend_is_not_tried_at_once(reason: Reason) -> None:
+    """It is denied for a while, ever longer, and in the end the chain of failures stops it."""
+    machine = Machine((policy(**RECREATE),)).detect()
+    for count in range(1, 4):
+        began = machine.now
+        machine.end(Outcome.FAILED, reason)
+        assert machine.said()[-1] == ((Verdict.DENY, reason) if count < 3 else (Verdict.DENY, Reason.INEFFECTIVE_CHAIN))
+        if count < 3:
+            assert machine.until_due()
+            assert (machine.now - began).total_seconds() >= 60 * count
+            assert machine.said()[-1] == ACT
+    assert len(machine.jobs) == 3
+
+
+@pytest.mark.parametrize(
+    ("prune", "spec", "answer"),
+    [
+        pytest.param(None, {"do": [{"prune": {}}]}, (Verdict.OBSERVE, Reason.UNWANTED), id="nothing said"),
+        pytest.param("report", {"do": [{"prune": {}}]}, (Verdict.OBSERVE, Reason.UNWANTED), id="reported"),
+        pytest.param("delete", {}, (Verdict.OBSERVE, Reason.NO_POLICY), id="a policy that only reverts"),
+        pytest.param("delete", {"do": [{"prune": {}}], "baseline": "other"}, (Verdict.OBSERVE, Reason.NO_POLICY),
+                     id="another baseline's policy"),
+        pytest.param("delete", {"do": [{"prune": {}}], "mode": Mode.OBSERVE}, (Verdict.OBSERVE, Reason.OBSERVE_MODE),
+                     id="a policy that observes"),
+        pytest.param("ask", {"do": [{"prune": {}}]}, (Verdict.ASK, Reason.UNWANTED), id="asked for"),
+        pytest.param("delete", {"do": [{"revert": {}}, {"prune": {}}]}, ACT, id="both want it"),
+    ],
+)  # fmt: skip
+def test_what_is_unwanted_is_deleted_only_where_baseline_and_policy_want_it(
+    prune: Any, spec: Any, answer: tuple[Verdict, Reason]
+) -> None:
+    """The baseline says how far, an enforcing policy with a `prune` step says whether."""
+    machine = Machine((policy(**spec),)).detect(state=DriftState.UNWANTED, prune=prune, message="carries the label")
+    assert machine.said() == [answer]
+    assert [job.action.action for job in machine.jobs] == (["prune"] if answer == ACT else [])
+    assert "carries the label" in machine.decisions()[0].message or answer[1] is Reason.NO_POLICY
+
+
+def test_a_prune_is_recorded_under_its_name_and_waits_for_the_watcher() -> None:
+    """Started and finished as `prune`; what was seen to be gone is not deleted again."""
+    machine = Machine((policy(do=[{"prune": {}}]),)).detect(state=DriftState.UNWANTED, prune="delete").end()
+    names = [fact.data.action for fact in machine.facts if isinstance(fact.data, ActionStarted | ActionFinished)]
+    assert names == ["prune", "prune"]
+    assert machine.give(Due()).said() == [ACT]
+    assert machine.clear(version=100).row
+    assert machine.row
+    assert machine.row.drift is None
+
+
+def test_a_policy_without_a_revert_step_leaves_other_drift_alone() -> None:
+    """The first policy that has a step for a drift decides it."""
+    policies = (policy("a", do=[{"prune": {}}]), policy("b"))
+    machine = Machine(policies).detect()
+    assert machine.decisions()[0].policy == "b"
+
+
+@pytest.mark.parametrize("kind", ["PersistentVolumeClaim", "Namespace"])
+@pytest.mark.parametrize("state", [DriftState.UNWANTED, DriftState.CHANGED])
+def test_what_holds_data_is_never_deleted(kind: str, state: DriftState) -> None:
+    """Whatever baseline and policy say, and nobody is asked."""
+    both = policy(do=[{"revert": {"recreate": True}}, {"prune": {}}])
+    data = drift(target_of(kind=kind), state=state, prune="delete", **IMMUTABLE)
+    row = TargetState(target=data.target)
+    made = step(row, Detected("e1", "d1", data), World(NOON, (both,), (), Bounds("c1")))
+    (fact,) = made.facts
+    assert isinstance(fact.data, DecisionMade)
+    assert (fact.data.verdict, fact.data.reason, made.job) == (Verdict.DENY, Reason.HOLDS_DATA, None)

@@ -1,23 +1,26 @@
 """One action from plan to outcome, with a cluster in memory and a clock that is moved."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
-from schemas.events import Mode, Outcome, Reason
+from schemas.actions import Revert
+from schemas.events import DriftDetected, DriftState, Mode, Outcome, Reason
 from schemas.ledger import InFlight
-from schemas.policy import RevertStep
+from schemas.policy import Step
 from schemas.target import Target
-from services.kube.errors import Conflict, Forbidden, Invalid, NotFound, TimedOut, TooManyRequests, Unavailable
+from services.kube.api.errors import Conflict, Forbidden, Invalid, NotFound, TimedOut, TooManyRequests, Unavailable
 from services.reconciler.actions.available import unavailable
 from services.reconciler.guards import Denial
 from services.reconciler.inputs import Job, Result
+from services.reconciler.turns import Turns
 from services.reconciler.worker import Bench, run_action
 from services.runtime.logging import get_log
-from tests.reconciler_kit import NOON, FakeHands, MovedClock, declared, key_of, target_of
+from tests.reconciler_kit import NOON, FakeHands, MovedClock, declared, drift, key_of, target_of
 
 STUCK = {"observedGeneration": 10**9, "updatedReplicas": 3, "availableReplicas": 0}
 
@@ -31,14 +34,14 @@ def job(
     **verify: Any,
 ) -> Job:
     flight = InFlight(action_id="a1", decision_id="d1", policy="heal", attempt=1, started_at=NOON, mode=mode)
-    step = RevertStep.model_validate({"revert": {}, "verify": verify, "undo": undo})
-    return Job(target or target_of(), flight, step, resumed)
+    step = Step.model_validate({"revert": {}, "verify": verify, "undo": undo})
+    return Job(target or target_of(), flight, step, resumed=resumed)
 
 
 async def run(
     one: Job, hands: FakeHands, *, gate: Denial | None = None, known: bool = True, clock: MovedClock | None = None
 ) -> Result:
-    bench = Bench(hands, clock or MovedClock(), asyncio.Semaphore(2), get_log("test"))
+    bench = Bench(hands, clock or MovedClock(), Turns(2), get_log("test"))
     return await run_action(one, declared(one.target) if known else None, lambda _: gate, bench)
 
 
@@ -135,7 +138,12 @@ async def test_a_dry_run_of_a_secret_tells_paths_only() -> None:
         pytest.param(Forbidden("cannot patch", 403), Reason.FORBIDDEN, False, id="forbidden"),
         pytest.param(Invalid("spec.x: bad", 422), Reason.INVALID, False, id="invalid"),
         pytest.param(Invalid("spec.selector: field is immutable", 422), Reason.IMMUTABLE, False, id="immutable"),
-        pytest.param(NotFound("namespace", 404), Reason.INVALID, False, id="no such kind or namespace"),
+        pytest.param(Invalid("exceeded quota: q", 403), Reason.QUOTA, True, id="quota"),
+        pytest.param(Invalid("failed calling webhook", 500), Reason.WEBHOOK_FAILED, True, id="webhook away"),
+        pytest.param(Invalid("admission webhook denied", 403), Reason.WEBHOOK_REFUSED, False, id="webhook refuses"),
+        pytest.param(Invalid("because it is being terminated", 403), Reason.TERMINATING, True, id="namespace ends"),
+        pytest.param(NotFound("namespace", 404), Reason.INVALID, False, id="no such namespace"),
+        pytest.param(NotFound("no", 404, "not-served"), Reason.NOT_SERVED, True, id="no such kind"),
         pytest.param(Unavailable("away", 503), Reason.UNAVAILABLE, True, id="away"),
         pytest.param(TooManyRequests("slow", 429, "", 7.0), Reason.UNAVAILABLE, True, id="too many"),
         pytest.param(TimedOut("late"), Reason.TIMEOUT, True, id="timed out"),
@@ -150,7 +158,7 @@ async def test_every_error_is_an_outcome(
     hands.fails[phase] = [error] * 9
     result = await run(job(), hands)
     assert (result.outcome, result.reason, result.temporary) == (Outcome.FAILED, reason, temporary)
-    assert result.applied is (phase == "put_back" and temporary)
+    assert result.applied is (phase == "put_back" and isinstance(error, Unavailable | TimeoutError))
     assert result.retry_after == (7.0 if isinstance(error, TooManyRequests) else None)
 
 
@@ -158,6 +166,12 @@ async def test_a_missing_right_is_named(hands: FakeHands) -> None:
     """Verb, kind and namespace, so that somebody can grant it."""
     hands.fails["put_back"] = [Forbidden("no", 403)]
     assert "patch Deployment.apps in namespace shop" in (await run(job(), hands)).message
+
+
+async def test_a_missing_right_is_the_one_that_the_server_names(hands: FakeHands) -> None:
+    """Making an object anew needs more than a patch."""
+    hands.fails["put_back"] = [Forbidden('x is forbidden: User "u" cannot delete resource "deployments"', 403)]
+    assert "delete Deployment.apps in namespace shop" in (await run(job(), hands)).message
 
 
 async def test_what_the_server_quotes_of_a_secret_is_not_repeated() -> None:
@@ -185,8 +199,7 @@ async def test_an_action_that_hangs_ends_by_its_time_out(hands: FakeHands) -> No
     """As `failed`, and its slot is free again."""
     hands.before["put_back"] = lambda: asyncio.Event().wait()
     one = job()
-    one = Job(one.target, one.action, one.step.model_copy(update={"revert": one.step.revert.model_copy(
-        update={"timeout": timedelta(seconds=0.05)})}))  # fmt: skip
+    one = replace(one, step=Step(revert=Revert(timeout=timedelta(seconds=0.05))))
     result = await run(one, hands)
     assert (result.outcome, result.reason, result.applied) == (Outcome.FAILED, Reason.TIMEOUT, True)
 
@@ -209,7 +222,7 @@ async def test_verification_looks_until_it_holds(hands: FakeHands) -> None:
 def _stuck(hands: FakeHands) -> Any:
     """A write after which the Deployment never gets its replicas."""
 
-    async def put_back(declared: Any, live: Any, finding: Any) -> Any:
+    async def put_back(declared: Any, live: Any, finding: Any, *, recreate: bool = False) -> Any:
         hands.writes.append(("put_back", declared.key))
         return hands.put(target_of(), 3, status=STUCK)
 
@@ -287,6 +300,71 @@ async def test_the_api_server_going_away_during_verification_is_no_success(hands
     hands.before["get"] = lambda: hands.fails["get"].append(Unavailable("away", 503)) if hands.writes else None
     result = await run(job(within="5s", until=["available"]), hands)
     assert (result.outcome, result.reason, result.temporary) == (Outcome.FAILED, Reason.UNAVAILABLE, True)
+
+
+def prune_job(drift_of: DriftDetected | None, uid: str | None = None, **step: Any) -> Job:
+    flight = InFlight(action_id="a1", action="prune", decision_id="d1", policy="heal", attempt=1, started_at=NOON)
+    target = target_of().model_copy(update={"uid": uid})
+    return Job(target, flight, Step.model_validate({"prune": {}, **step}), drift_of)
+
+
+UNWANTED = drift(state=DriftState.UNWANTED, prune="delete", live=5)
+
+
+async def test_what_is_unwanted_is_deleted(hands: FakeHands) -> None:
+    """The very object that was reported, which still has what it was reported for."""
+    uid = hands.objects[key_of(target_of())]["metadata"]["uid"]
+    result = await run(prune_job(UNWANTED, uid), hands, known=False)
+    assert (result.outcome, result.reason, hands.objects) == (Outcome.SUCCEEDED, Reason.VERIFIED, {})
+
+
+@pytest.mark.parametrize(
+    ("one", "known"),
+    [
+        pytest.param(prune_job(UNWANTED), True, id="declared by now"),
+        pytest.param(prune_job(UNWANTED, "another"), False, id="another object of that name"),
+        pytest.param(prune_job(None), False, id="not known what it was reported for"),
+        pytest.param(prune_job(drift(state=DriftState.UNWANTED, live=4)), False, id="no longer as reported"),
+    ],
+)
+async def test_what_may_be_wanted_stays(hands: FakeHands, one: Job, known: bool) -> None:
+    """Nothing is deleted on a doubt."""
+    result = await run(one, hands, known=known)
+    assert (result.outcome, result.reason, hands.writes) == (Outcome.SUPERSEDED, Reason.NO_LONGER_TRUE, [])
+
+
+@pytest.mark.parametrize(
+    ("drift_of", "there", "outcome"),
+    [
+        pytest.param(UNWANTED, False, Outcome.SUCCEEDED, id="deleted before the crash"),
+        pytest.param(UNWANTED, True, Outcome.SUCCEEDED, id="not deleted yet"),
+        pytest.param(None, False, Outcome.SUCCEEDED, id="deleted, and the watcher has said so"),
+        pytest.param(None, True, Outcome.SUPERSEDED, id="wanted by now"),
+    ],
+)
+async def test_a_prune_that_is_taken_up_again(
+    hands: FakeHands, drift_of: DriftDetected | None, there: bool, outcome: Outcome
+) -> None:
+    """It is done when the object is gone, whoever deleted it; an object that is wanted by now stays."""
+    if not there:
+        hands.objects.clear()
+    result = await run(replace(prune_job(drift_of), resumed=True), hands, known=False)
+    assert (result.outcome, bool(hands.objects)) == (outcome, outcome is Outcome.SUPERSEDED)
+
+
+async def test_a_prune_looks_again_when_somebody_wrote(hands: FakeHands) -> None:
+    """The delete holds for the version that was looked at; a status that was written meanwhile is no obstacle."""
+    hands.before["put_away"] = lambda: hands.put(target_of(), 5) if not hands.writes and hands.version < 103 else None
+    result = await run(prune_job(UNWANTED), hands, known=False)
+    assert (result.outcome, hands.objects) == (Outcome.SUCCEEDED, {})
+
+
+async def test_a_dry_run_of_a_prune_deletes_nothing(hands: FakeHands) -> None:
+    """It says what it would do."""
+    one = prune_job(UNWANTED)
+    one = replace(one, action=one.action.model_copy(update={"mode": Mode.DRY_RUN}))
+    result = await run(one, hands, known=False)
+    assert (result.reason, result.message, hands.writes) == (Reason.DRY_RUN_MODE, "would delete the object", [])
 
 
 def workload(kind: str, status: dict[str, Any], **spec: Any) -> dict[str, Any]:

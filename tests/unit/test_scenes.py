@@ -27,7 +27,7 @@ from schemas.events import (
 )
 from schemas.policy import Policy
 from schemas.target import Target
-from services.kube.baselines import DeclaredState, load_baselines
+from services.kube.declaration.baselines import DeclaredState, load_baselines
 from services.kube.objects import ObjectKey
 from services.kube.pointer import parse_pointer, resolve
 from services.local.controls import Controls

@@ -66,7 +66,7 @@ def test_policies_come_sorted_by_name(tmp_path: Path) -> None:
         ),
         pytest.param(
             POLICY + "  xyz: 1\n",
-            (6, "spec.xyz", "unknown key", "known are trigger, match, limits, do, mode"),
+            (6, "spec.xyz", "unknown key", "known are trigger, match, when, limits, approve, do, else, mode"),
             id="nothing close",
         ),
         pytest.param(
@@ -125,7 +125,7 @@ def test_policies_come_sorted_by_name(tmp_path: Path) -> None:
         ),
         pytest.param(
             POLICY + "  mode: observe\n  mode: enforce\n",
-            (7, "spec.mode", "is there twice in the same map", "remove one of the two"),
+            (7, "spec.mode", "is there twice in the same map, first at 6:3", "remove one of the two"),
             id="duplicate key",
         ),
         pytest.param(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.target import Target
-from services.kube.ownership import Owner
+from services.kube.writers.ownership import Owner
 from services.watcher.changes import MOST_PATHS, change_event, changed_paths
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import ClearedReason, DriftCleared, DriftDetected, Event
+from schemas.events import ClearedReason, DriftCleared, DriftDetected, DriftState, Event, FindingReason
 from schemas.target import Target
-from services.kube.baselines import Declared
-from services.kube.judge import IN_SYNC, MISSING, Finding
+from services.kube.declaration.baselines import Declared
+from services.kube.declaration.packing import Packer
 from services.kube.objects import Object, ObjectKey
-from services.kube.packing import Packer
 from services.kube.pointer import FieldDiff
+from services.kube.verdict.judge import IN_SYNC, MISSING, Finding
 from services.watcher.lives import Observed, advance, again, cleared
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -31,7 +31,7 @@ def declared(digest: str = "d1", baseline: str = "base") -> Declared:
 
 
 def changed(value: str = "2") -> Finding:
-    return Finding("changed", (FieldDiff("/data/a", "changed", "1", value),), "dry-run")
+    return Finding(DriftState.CHANGED, (FieldDiff("/data/a", "changed", "1", value),), "dry-run")
 
 
 def seen(finding: Finding, version: str = "10", *, minute: int = 0, **more: Any) -> Observed:
@@ -82,7 +82,7 @@ def test_the_same_again_is_no_news() -> None:
     drift, _ = step(None, seen(changed()))
     same, event = step(drift, seen(changed(), "11", minute=1))
     assert (same, event) == (drift, None)
-    assert step(drift, seen(replace(changed(), engine="local", engine_reason="forbidden"), "11"))[1] is None
+    assert step(drift, seen(replace(changed(), engine="local", reason=FindingReason.FORBIDDEN), "11"))[1] is None
 
 
 def test_what_is_in_sync_and_was_so_is_no_news() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from schemas.events import ChangeObserved, DriftCleared, DriftDetected, Event, parse_event
-from services.kube.baselines import Declared
-from services.kube.errors import Unavailable
+from services.kube.api.discovery import Catalogue, Resource
+from services.kube.api.errors import Forbidden, Unavailable
+from services.kube.api.reflector import Sighting, Source
+from services.kube.comparison.schema import UNKNOWN, SchemaNode
+from services.kube.declaration.baselines import Declared
+from services.kube.declaration.packing import Packer
 from services.kube.objects import Object, ObjectKey, key_of
-from services.kube.packing import Packer
-from services.kube.reflector import Sighting, Source
-from services.kube.schema import UNKNOWN, SchemaNode
 from services.runtime.logging import get_log
 from services.runtime.metrics import Metrics
 from services.runtime.tasks import background
@@ -22,6 +24,8 @@ from services.watcher.watcher import Watcher
 from tests.fakes import StillClock, eventually
 
 KEY = ObjectKey("", "ConfigMap", "n", "c")
+KINDS = ("ConfigMap", "Namespace")
+VERBS = frozenset({"list", "watch"})
 
 
 def config(value: str, version: int, uid: str = "u1", **metadata: Any) -> Object:
@@ -45,15 +49,18 @@ class OneObject:
 
     def __init__(self) -> None:
         self.live: Object | None = None
-        self.away = False
+        self.away = self.forbidden = False
         self.gets = 0
+        self.catalogue = Catalogue([Resource("", "v1", kind, kind.lower(), True, VERBS) for kind in KINDS])
         self.schemas: dict[tuple[str, str, str], SchemaNode] = {("", "v1", "ConfigMap"): UNKNOWN}
 
-    async def get(self, key: ObjectKey, version: str) -> Object | None:
+    async def get(self, key: ObjectKey, version: str | None = None) -> Object | None:
         self.gets += 1
+        if self.forbidden:
+            raise Forbidden('User "u" cannot get resource', 403, "Forbidden")
         if self.away:
             raise Unavailable("away", 503)
-        return self.live
+        return {"metadata": {"name": key.name}} if key.kind == "Namespace" else self.live
 
     async def schema(self, manifest: Object) -> SchemaNode:
         return UNKNOWN
@@ -113,7 +120,7 @@ class World:
 
 def word(data: Any) -> str:
     if isinstance(data, DriftDetected):
-        what = data.fields[0].live if data.fields else data.state
+        what = data.fields[0].live if data.fields else data.reason or data.state
         return f"{'updated' if data.update else 'detected'} {what}"
     return "cleared" if isinstance(data, DriftCleared) else f"{data.operation}"
 
@@ -264,12 +271,17 @@ async def test_a_delete_that_was_made_good_at_once_is_no_drift(world: World) -> 
     assert world.told() == []
 
 
-async def test_an_object_that_ends_is_left_alone(world: World) -> None:
-    """A finalizer holds it; to put it back now would be in vain."""
+async def test_an_object_that_ends_is_not_judged_and_said_to_end(world: World) -> None:
+    """A finalizer holds it; to put it back now would be in vain. Once it is gone, it is missing, in the same life."""
     world.see(config("1", 1), "list")
-    world.see(config("2", 2, deletionTimestamp="2026-11-24T12:00:00Z"))
+    world.see(config("1", 2, deletionTimestamp="2026-11-24T12:00:00Z", finalizers=["example.org/hold"]))
     await world.settled()
-    assert world.told() == []
+    world.see(None)
+    await world.settled()
+    assert world.told() == ["detected terminating", "updated", "updated missing", "deleted"]
+    first, _, second, _ = world.broker.events()
+    assert "held by example.org/hold" in first.data.message
+    assert (second.data.drift_id, second.data.reason) == (first.data.drift_id, None)
 
 
 async def test_a_restored_drift_is_closed_where_it_was_corrected_meanwhile(world: World) -> None:
@@ -343,3 +355,45 @@ async def test_an_odd_object_does_not_end_the_watch(world: World) -> None:
     world.see(config("2", 2))
     await world.settled()
     assert world.told() == ["detected 2"]
+
+
+async def test_an_object_out_of_sight_is_not_taken_for_deleted(world: World) -> None:
+    """The token lost its rights: that is said, no deletion is, and what is seen again was never away."""
+    world.see(config("1", 1), "list")
+    world.cluster.forbidden = True
+    world.watcher.compare([KEY])
+    await world.settled()
+    world.cluster.forbidden = False
+    world.see(config("1", 1), "list")
+    await world.settled()
+    assert world.told() == ["detected forbidden", "cleared"]
+
+
+async def test_an_object_that_two_baselines_declare_is_said_so_though_it_is_as_declared(world: World) -> None:
+    """Whichever of them is right; and once one of them lets go, it is over."""
+    both = {KEY: replace(declared()[KEY], rivals=("other",))}
+    assert world.watcher.declare(both) == {KEY}
+    world.see(config("1", 1), "list")
+    await world.settled()
+    assert world.watcher.declare(declared()) == {KEY}
+    world.watcher.compare([KEY])
+    await world.settled()
+    assert world.told() == ["detected claimed-twice", "cleared"]
+
+
+async def test_a_new_declared_state_names_what_has_to_be_compared(world: World) -> None:
+    """The same again names nothing."""
+    assert world.watcher.declare(declared()) == set()
+    assert world.watcher.declare(declared("2", digest="d2")) == {KEY}
+
+
+async def test_an_object_nested_too_deeply_is_judged_as_far_as_it_goes(world: World) -> None:
+    """Its other fields are compared like any, and nothing is tried again and again."""
+    deep: Object = {}
+    for _ in range(900):
+        deep = {"a": deep}
+    world.see({**config("1", 1), "more": deep}, "list")
+    world.see({**config("2", 2), "more": deep})
+    await world.settled()
+    assert world.told()[0] == "detected 2"
+    assert world.watcher.failures == {}

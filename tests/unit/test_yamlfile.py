@@ -1,12 +1,15 @@
 """YAML is read as Kubernetes reads it, and no text can take the process down."""
 
+import json
 import math
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.runtime.yamlfile import place, read_text
+from services.runtime.yamlfile import LARGEST, place, read_bytes, read_file, read_text
 from services.runtime.yamlscalars import key_text, resolve_plain
 
 
@@ -119,12 +122,12 @@ def test_places_are_found_through_lists_and_merges() -> None:
     [
         pytest.param("[" * 300_000, "nested more than 100 deep", id="flow bomb"),
         pytest.param("- " * 300_000, "nested more than 100 deep", id="block bomb"),
-        pytest.param("a: &x [*x, *x]", "aliases unfold without end", id="anchor in itself"),
+        pytest.param("a: &x [*x, *x]", "nested more than 100 deep", id="anchor in itself"),
         pytest.param("a: &x {<<: *x}", "contains itself", id="merge of itself"),
         pytest.param(
             "a: &a [1,1,1,1,1,1,1,1,1,1]\n"
             + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 10)}]\n" for i in range(9)),
-            "aliases unfold without end",
+            "unfolds to more than 1000000 values",
             id="billion laughs",
         ),
         pytest.param("a: .nan", "no number that JSON has", id="nan"),
@@ -149,3 +152,81 @@ def test_hostile_and_broken_texts_are_problems(text: str, message: str) -> None:
 def test_no_text_makes_the_reader_raise(text: str) -> None:
     """Problems are values; anything raised here would be a crash of a service."""
     read_text("f", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param('{"a": 1}\n{"a": 2}\n', [({"a": 1}, 1), ({"a": 2}, 2)], id="a line each"),
+        pytest.param('{"a": 1}{"a":\n2}[3]', [({"a": 1}, 1), ({"a": 2}, 1), ([3], 2)], id="without a break"),
+        pytest.param('{"a": 1}\n---\nb: 2\n', [({"a": 1}, 1), ({"b": 2}, 3)], id="yaml after json"),
+        pytest.param("{a: 1, b: [x]}\n# end\n", [({"a": 1, "b": ["x"]}, 1)], id="yaml in flow style"),
+        pytest.param('{"a": "\\ud800", "b": "\x7f\ufffe"}', [({"a": "\ufffd", "b": "\x7f\ufffe"}, 1)], id="odd texts"),
+        pytest.param('{"a": 1} # why\n', [({"a": 1}, 1)], id="comment after json"),
+        pytest.param("---\na: 1\n---\n\ufeffb: 1\n", [({"a": 1}, 2), ({"b": 1}, 4)], id="joined files"),
+        pytest.param("a: 1\r\nb: |\r\n  x\r\n  y\r\n", [({"a": 1, "b": "x\ny\n"}, 1)], id="windows line breaks"),
+        pytest.param("%YAML 1.1\n---\na: y\n...\n---\nb: 1\n", [({"a": True}, 3), ({"b": 1}, 6)], id="directive, end"),
+    ],
+)
+def test_documents_follow_each_other_as_kubernetes_takes_them(text: str, found: list[tuple[object, int]]) -> None:
+    """Several JSON documents without a separator, a byte order mark inside, CRLF: each with the line it starts in."""
+    documents, problems = read_text("f", text)
+    assert problems == []
+    assert [(document.value, document.line) for document in documents] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        pytest.param('{"a": 1}\n  {"b": {"x": 1,\n "x": 2}}', 3, 2, id="twice, in the second document"),
+        pytest.param('{"a": 1} {"b": {"x": 1, "x": 2}}', 1, 25, id="twice, in the same line"),
+        pytest.param('{"a": 1}\n\n{"b" 2}', 3, 6, id="syntax"),
+        pytest.param('{"a": 1} {"b": .inf}', 1, 16, id="value"),
+        pytest.param("a: 1\n\tb: 2\n", 2, 1, id="tab"),
+        pytest.param("a: 1\nb: {x: 1,\n  y: 2,\n  x: 3}\n", 4, 3, id="twice, over lines"),
+    ],
+)
+def test_a_problem_stands_where_its_document_stands(text: str, line: int, column: int) -> None:
+    """Line and column are the file's, whichever document it is in."""
+    (problem,) = read_text("f", text).problems
+    assert (problem.line, problem.column) == (line, column)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        pytest.param("a: 1\n".encode("utf-16"), "is UTF-16, not UTF-8", id="powershell"),
+        pytest.param(b"a: 1\nb: \xff\n", "is not UTF-8", id="latin"),
+    ],
+)
+def test_other_encodings_are_named(data: bytes, said: str) -> None:
+    """What an editor saved otherwise is told, with what to do."""
+    (problem,) = read_bytes("f", data).problems
+    assert problem.message == said
+    assert "UTF-8" in problem.fix or "utf8" in problem.fix
+
+
+def test_a_file_that_is_too_large_or_none_is_not_read(tmp_path: Path) -> None:
+    """A service is not filled by one file, and does not wait for a pipe that nobody writes to."""
+    huge = tmp_path / "huge.yaml"
+    with huge.open("wb") as file:
+        file.truncate(LARGEST + 1)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert "larger than 64 MiB" in read_file(huge).problems[0].message
+    assert "no regular file" in read_file(tmp_path / "pipe.yaml").problems[0].message
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=8), JSON_VALUES), min_size=1, max_size=4), st.booleans())
+def test_any_json_documents_are_read_as_json_reads_them(values: list[dict[str, object]], ascii_only: bool) -> None:
+    """Python's own writer makes them, with escapes or raw, all in one file."""
+    text = "\n".join(json.dumps(value, ensure_ascii=ascii_only, indent=1) for value in values)
+    documents, problems = read_text("f", text)
+    assert problems == []
+    assert [document.value for document in documents] == values
