@@ -171,14 +171,26 @@ async def _do(course: Course, asks: Asks, desk: Desk) -> Ended:
     if isinstance(done, Ended):
         return done
     plan, applied = done
-    missing = await _verify(course, plan, applied)
-    if missing is None:
-        lift_after = course.operation.lift_after(course.scene.parameters)
-        ending = replace(_ended(course, Outcome.SUCCEEDED, Reason.VERIFIED), lift_after=lift_after)
-        ending = replace(ending, message=(applied.words or plan.words)[:MOST_WORDS])
-    else:
-        ending = await _undone(course, plan, missing, desk)
+    ending = await _checked(course, plan, applied, desk)
     return replace(ending, before=plan.before, facts=applied.facts)
+
+
+async def _checked(course: Course, plan: Plan, applied: Applied, desk: Desk) -> Ended:
+    """What came of the write. Where that cannot be seen it is no success, and undone as one that did not help."""
+    try:
+        missing = await _verify(course, plan, applied)
+    except (ApiError, TimeoutError) as error:
+        failure = failure_of(error, course.target, course.phase, course.limit)
+        if _undoes(course):
+            return await _undo(course, plan.before, failure.message, desk)
+        ending = _ended(course, Outcome.FAILED, failure.reason, failure.message)
+        return replace(ending, temporary=failure.temporary, retry_after=failure.retry_after)
+    if missing is None:
+        ending = _ended(course, Outcome.SUCCEEDED, Reason.VERIFIED, (applied.words or plan.words)[:MOST_WORDS])
+        return replace(ending, lift_after=course.operation.lift_after(course.scene.parameters))
+    if _undoes(course):
+        return await _undo(course, plan.before, missing, desk)
+    return _ended(course, Outcome.INEFFECTIVE, Reason.NOT_VERIFIED, missing)
 
 
 async def _plan_and_apply(course: Course, asks: Asks, desk: Desk) -> Ended | tuple[Plan, Applied]:
@@ -262,12 +274,9 @@ async def _verify(course: Course, plan: Plan, applied: Applied) -> str | None:
             wait = min(MOST_LOOK_S, wait * 1.5)
 
 
-async def _undone(course: Course, plan: Plan, missing: str, desk: Desk) -> Ended:
-    """Put it back where the policy says so."""
-    step = course.task.step
-    if step is None or step.undo != "auto":
-        return _ended(course, Outcome.INEFFECTIVE, Reason.NOT_VERIFIED, missing)
-    return await _undo(course, plan.before, missing, desk)
+def _undoes(course: Course) -> bool:
+    """Whether the policy wants it put back where it did not help."""
+    return course.task.step is not None and course.task.step.undo == "auto"
 
 
 async def _undo(course: Course, before: dict[str, Any], missing: str, desk: Desk) -> Ended:

@@ -13,7 +13,7 @@ from cronsim import CronSim, CronSimError
 
 from schemas.alerts import ALERT_GROUP, AlertFired, Severity
 from schemas.events import stable_id
-from schemas.ledger import TargetState
+from schemas.ledger import Place, TargetState
 from schemas.policy import Policy
 from schemas.target import Target
 from services.reconciler.choosing import SCHEDULE, covers_cluster
@@ -73,7 +73,7 @@ class Schedules:
             alert_id=alert_id, target=self.target(policy.name), source=SCHEDULE, sender="setpoint", name=policy.name,
             severity=Severity.INFO, lasting=False, onset=hour, fired_at=now, summary="the hour of its schedule",
         )  # fmt: skip
-        return Fired(stable_id(alert_id, "fired"), alert_id, alert)
+        return Fired(stable_id(alert_id, "fired"), alert_id, alert, Place())
 
 
 def following(policy: Policy, after: datetime) -> datetime:
