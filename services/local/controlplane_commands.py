@@ -89,6 +89,12 @@ def scheduler(binaries: Mapping[str, Path], at: Layout) -> Command:
 
 
 def kwok(binaries: Mapping[str, Path], at: Layout, stages: Path) -> Command:
-    """Plays every node's kubelet: nodes become Ready and pods run, without machines."""
+    """Plays every node's kubelet: nodes become Ready and pods run, without machines.
+
+    Without leases of theirs all nodes would be NotReady after 50 s, and with them their pods, which never recover.
+    """
     config = at.kubeconfig_of("kwok")
-    return [binaries["kwok"], "--kubeconfig", config, "--manage-all-nodes=true", "--config", stages]
+    return [
+        binaries["kwok"], "--kubeconfig", config, "--manage-all-nodes=true", "--config", stages,
+        "--node-lease-duration-seconds=40",
+    ]  # fmt: skip

@@ -82,6 +82,19 @@ async def test_deployment_becomes_available(admin: aiohttp.ClientSession) -> Non
     await eventually(available)
 
 
+async def test_nodes_stay_ready(admin: aiohttp.ClientSession) -> None:
+    """Each keeps its lease: without one it would be NotReady after 50 s, and its pods with it, for good."""
+
+    async def leased() -> bool:
+        _, leases = await get(admin, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
+        _, nodes = await get(admin, "/api/v1/nodes")
+        renewed = {one["metadata"]["name"] for one in leases["items"] if one["spec"].get("renewTime")}
+        wanted = {one["metadata"]["name"] for one in nodes["items"] if one["metadata"]["name"].startswith("node-")}
+        return bool(wanted) and wanted <= renewed
+
+    await eventually(leased)
+
+
 async def test_a_reader_may_only_read(control_plane: LocalControlPlane, admin: aiohttp.ClientSession) -> None:
     """RBAC is on, and service accounts' tokens are signed and checked with the key that we made."""
     namespace = await make_namespace(admin)
