@@ -100,6 +100,7 @@ class Case(EventModel):
     policy: str | None = Field(None, description="at work on it, from the first step on")
     step: int = Field(0, description="the next one; those of the policy's 'else' come after those of its 'do'")
     gave_up: bool = Field(False, description="the policy's 'else' is what remains")
+    rests_until: Timestamp | None = Field(None, description="all is done; tried again if it is not over by then")
     said: "Said | None" = None
     evaluation: int = 0
     retry_at: Timestamp | None = None

@@ -13,9 +13,9 @@ from schemas.events import FieldChange, Outcome, PeopleTold, Reason, Verdict
 from schemas.ledger import Flight, Lift, Place
 from schemas.policy import Step
 from services.kube.api.errors import Conflict, Forbidden, TimedOut, Unavailable
-from services.reconciler import carrier
 from services.reconciler.actions.base import Rule
 from services.reconciler.actions.operation import Applied, Operation, Plan, Scene
+from services.reconciler.actions.operations import OPERATIONS
 from services.reconciler.carrier import Asks, Desk, carry
 from services.reconciler.guards import Bounds, Denial
 from services.reconciler.inputs import Ended, Errand, Task
@@ -103,7 +103,7 @@ class Stand:
 def stand(monkeypatch: pytest.MonkeyPatch) -> Stand:
     """With an operation in the place of `restart`."""
     told = Told()
-    monkeypatch.setitem(carrier.OPERATIONS, "restart", told)
+    monkeypatch.setitem(OPERATIONS, "restart", told)
     return Stand(told)
 
 

@@ -97,6 +97,12 @@ class Desk:
         self.tasks += batch.tasks
         return new
 
+    def reconsider(self) -> list[Any]:
+        """The policies are read anew, as after every start."""
+        batch = Batch()
+        self.book.reconsider(self.world(), batch)
+        return self._keep(batch)
+
     def fire(self, one: AlertFired | None = None, place: Place | None = PLACE) -> list[Any]:
         one = one or alert()
         return self.give(Fired(f"e-{one.alert_id}", one.alert_id, one, place), one.target.subject)
@@ -157,6 +163,17 @@ def test_an_alert_is_acted_on_once_however_often_it_is_told() -> None:
     assert (finished.outcome, finished.action_id) == (Outcome.SUCCEEDED, started.action_id)
     assert desk.fire() == []
     assert len(desk.tasks) == 1
+
+
+def test_what_is_done_is_not_done_again_for_a_restart() -> None:
+    """The alert still fires and its policy is read anew: it rests, until it counts as not helped."""
+    desk = Desk(policy())
+    desk.fire()
+    desk.end()
+    assert desk.restart() == []
+    assert desk.reconsider() == []
+    assert desk.pass_time(minutes=29) == []
+    assert [made.verdict for made in desk.pass_time(minutes=2) if isinstance(made, DecisionMade)] == [Verdict.ACT]
 
 
 def test_a_late_copy_opens_nothing() -> None:
@@ -390,6 +407,20 @@ def test_no_and_silence_mean_no(ends: str, reason: Reason) -> None:
     desk.pass_time(hours=5)
     assert (Verdict.DENY, reason) in desk.decisions
     assert len(desk.of(ApprovalRequested)) == len(desk.of(ApprovalClosed)) == 1
+
+
+@pytest.mark.parametrize("ends", ["no", "silence"])
+@pytest.mark.parametrize("otherwise", [[], [{"notify": {"to": "#ops"}}]], ids=["without else", "with else"])
+def test_a_no_stays_a_no_over_a_restart(ends: str, otherwise: list[Any]) -> None:
+    """Nobody is asked again, whoever reads the ledger and the policies anew."""
+    desk = Desk(policy(**APPROVE, **{"else": otherwise}), groups=SRE)
+    id = asked(desk)
+    _ = desk.answer(id, answer=AnswerKind.DENY) if ends == "no" else desk.pass_time(hours=2)
+    if otherwise:
+        desk.end()
+    assert desk.restart() == []
+    assert desk.reconsider() == []
+    assert len(desk.of(ApprovalRequested)) == 1
 
 
 def test_another_plan_is_another_question() -> None:

@@ -29,8 +29,9 @@ from services.reconciler.cases.rows import (
     with_case,
     without_case,
 )
-from services.reconciler.choosing import choose, view_of
+from services.reconciler.choosing import choose
 from services.reconciler.decide import Answer
+from services.reconciler.eventview import View, view_of
 from services.reconciler.guards import ALERT_CHAIN, ELSE_CHAIN, Request, first_denial
 from services.reconciler.inputs import Errand, Step, Task, World
 from services.runtime.expr import Context, ExpressionError, compile_expression
@@ -62,6 +63,8 @@ def evaluate(state: TargetState, case: Case, world: World, cause: str | None = N
         withdrawn = withdraw(state, case, world, "the alert is over", cause)
         assert withdrawn.state is not None
         return and_then(withdrawn, Step(without_case(withdrawn.state, case, world.now)))
+    if case.rests_until is not None and world.now < case.rests_until:
+        return Step(with_case(state, case))
     if case.place is None and (case.policy or world.index.wanting(case.alert)):
         return _look(state, case, world, away)  # what nobody wants is not looked for
     if case.question is not None:
@@ -214,10 +217,10 @@ def finished(state: TargetState, case: Case, policy: Policy, world: World) -> St
             )  # given up: until it is over, or a person resumes
         return Step(without_case(state, case, world.now))
     limits = policy.spec.limits
+    until = world.now + max(limits.once_per, limits.stays)
     again = updated(
-        case, step=0, policy=None, approved=None, tries=0, retries=0, hold=None,
-        retry_at=world.now + max(limits.once_per, limits.stays),
-    )  # fmt: skip
+        case, step=0, policy=None, approved=None, tries=0, retries=0, hold=None, retry_at=until, rests_until=until
+    )
     return Step(with_case(state, again))
 
 
@@ -225,7 +228,7 @@ def gave_up(state: TargetState, case: Case, world: World, reason: Reason, messag
     """People said no, or nothing helped: say so, and go on with the policy's `else`."""
     policy = world.policy_named(case.policy)
     told = tell(state, case, policy, Answer(Verdict.DENY, reason, message), None)
-    return _given_up(told, case, policy, world)
+    return _given_up(told, case, policy, world, for_good=True)
 
 
 def with_uid(target: Target, place: Place | None) -> Target:
@@ -234,11 +237,12 @@ def with_uid(target: Target, place: Place | None) -> Target:
     return next((one for one in known if one is not None and one.subject == target.subject), target)
 
 
-def _given_up(told: Step, case: Case, policy: Policy | None, world: World) -> Step:
+def _given_up(told: Step, case: Case, policy: Policy | None, world: World, *, for_good: bool = False) -> Step:
+    """On with the `else`. Without one it is decided anew when policies change; not what is given up `for_good`."""
     state = told.state
     assert state is not None
     case = _same(state, case)
-    if policy is not None and policy.spec.otherwise and not case.gave_up:
+    if policy is not None and (policy.spec.otherwise or for_good) and not case.gave_up:
         after = updated(
             case, gave_up=True, step=len(policy.spec.do), policy=policy.name, tries=0, retries=0, hold=None,
             retry_at=None,
@@ -267,7 +271,7 @@ def _chosen(case: Case, world: World) -> Policy | None:
     return choose(world.index, case.alert, case.place, environment=world.environment, now=world.now).policy
 
 
-def _view(case: Case, world: World) -> dict[str, object]:
+def _view(case: Case, world: World) -> View:
     return view_of(case.alert, case.place, environment=world.environment, now=world.now)
 
 

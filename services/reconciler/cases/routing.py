@@ -72,7 +72,7 @@ def start_over(case: Case, now: datetime) -> Case:
         return case
     return updated(
         case, step=0, policy=None, gave_up=False, approved=None, tries=0, retries=0, hold=None, said=None,
-        resumed_at=now,
+        resumed_at=now, rests_until=None,
     )  # fmt: skip
 
 
