@@ -6,7 +6,7 @@ the event is `Filled[…]`; defaults that are, come from `from_event`.
 """
 
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -51,7 +51,7 @@ class Scale(Parameters):
 
     about = "workload"
     workload: Filled[Ref] = from_event("workload")
-    replicas: Filled[int] | None = Field(None, ge=0)
+    replicas: Filled[Annotated[int, Field(ge=0)]] | None = None
     by: Filled[int] | None = None
     min: int = Field(0, ge=0)
     max: int = Field(100, ge=0, description="never more than this, whatever 'by' comes to")
@@ -78,7 +78,7 @@ class Rollback(Parameters):
 
     about = "workload"
     workload: Filled[Ref] = from_event("workload")
-    revision: Filled[int] | None = Field(None, ge=1)
+    revision: Filled[Annotated[int, Field(ge=1)]] | None = None
 
 
 class Cordon(Parameters):
@@ -204,7 +204,7 @@ class KafkaRestart(Parameters):
 
     about = "object"
     object: Filled[Ref] = from_event("object")
-    task: Filled[int] | None = Field(None, ge=0, description="of a KafkaConnector")
+    task: Filled[Annotated[int, Field(ge=0)]] | None = Field(None, description="of a KafkaConnector")
 
 
 class RunJob(Parameters):

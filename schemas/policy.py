@@ -6,6 +6,7 @@ The first policy by name that matches a trigger decides; one that does not match
 from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
@@ -239,7 +240,7 @@ class Step(StrictModel):
     def _named(self) -> list[str]:
         return [name for name in act.ACTIONS if getattr(self, name.replace("-", "_")) is not None]
 
-    @property
+    @cached_property
     def action(self) -> str:
         """The action's name, as events carry it."""
         return self._named()[0]

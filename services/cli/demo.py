@@ -10,6 +10,7 @@ from rich.console import Console
 
 from services.cli.progress import shown_progress
 from services.kube.api.cluster import open_cluster
+from services.local.alarms import Door, make_door
 from services.local.broker import LocalBroker
 from services.local.controlplane import LocalControlPlane
 from services.local.demo import play_all
@@ -37,7 +38,7 @@ CONTEXT = "setpoint-local"
 @click.option("--keep", is_flag=True, help="Leave everything running until Ctrl-C, and say where.")
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def command(keep: bool, output: str) -> int:
-    """Play drift on a real but throwaway control plane and broker, and watch Setpoint answer it.
+    """Play drift and alerts on a real but throwaway control plane and broker, and watch Setpoint answer them.
 
     Nothing outside this machine's loopback is touched. The first run builds Kubernetes from source, which takes some
     ten minutes on two cores. Exit code 1 when a scene ends otherwise than it states.
@@ -73,11 +74,12 @@ async def _on_parts(
         plane = LocalControlPlane(folder.path, parts.control_plane.binaries, parts.control_plane.stages)
         stack.push_async_callback(_stop, broker, plane)
         await asyncio.gather(broker.start(), plane.start())
-        settings = _settings(broker, plane)
+        door = make_door(CLUSTER, folder.path / "gateway-secrets")
+        settings = _settings(broker, plane, door)
         await _install(settings)
         running = await stack.enter_async_context(platform(settings, folder.path, None))
         await running.until_ready()
-        stage = _stage(running, plane, parts.control_plane.kubectl)
+        stage = _stage(running, plane, parts.control_plane.kubectl, door)
         stack.enter_context(announced(_announcement(running, plane, folder.path)))
         good = await play_all(stage, display, since=began, kept=keep)
         if keep:
@@ -86,26 +88,29 @@ async def _on_parts(
         return good
 
 
-def _settings(broker: LocalBroker, plane: LocalControlPlane) -> Settings:
+def _settings(broker: LocalBroker, plane: LocalControlPlane, door: Door) -> Settings:
     examples = examples_folder()
     return load_settings(
         kafka=broker.bootstrap, kubeconfig=plane.kubeconfig, context=CONTEXT, cluster=CLUSTER,
-        baselines=examples / "baselines.yaml", policies=examples / "policies.yaml", mask_key="setpoint-demo-only",
+        baselines=examples / "baselines.yaml", policies=examples / "policies", mask_key="setpoint-demo-only",
+        gateway_secrets=door.folder, gateway_listen=door.listen,
     )  # fmt: skip
 
 
 async def _install(settings: Settings) -> None:
     cluster = await open_cluster(settings.kubeconfig, CONTEXT, CLUSTER)
     try:
-        await install(cluster, examples_folder() / "platform", SystemClock())
+        for folder in ("platform", "bookstore"):
+            await install(cluster, examples_folder() / folder, SystemClock())
     finally:
         await cluster.close()
 
 
-def _stage(running: Platform, plane: LocalControlPlane, kubectl: Path) -> Stage:
+def _stage(running: Platform, plane: LocalControlPlane, kubectl: Path, door: Door) -> Stage:
     return Stage(
         cluster=CLUSTER, kubeconfig=plane.kubeconfig, api_url=plane.url, admin_token=plane.admin_token,
         ca_file=plane.ca_file, kafka=running.kafka, clickhouse=running.clickhouse, kubectl=kubectl,
+        door=door,
     )  # fmt: skip
 
 

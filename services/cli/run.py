@@ -9,7 +9,7 @@ import click
 
 from services.cli.options import cluster_options, files_options, gateway_options, kafka_option, log_options
 from services.kube.api.cluster import open_cluster
-from services.kube.declaration.sources import declared_source, policy_source
+from services.kube.declaration.sources import declared_source, rule_source
 from services.local.launch import (
     ON_A_CLUSTER,
     SERVICES,
@@ -20,7 +20,9 @@ from services.local.launch import (
     until_stopped,
 )  # fmt: skip
 from services.local.signals import stop_event
+from services.reconciler.checking import wrongs
 from services.runtime.clock import SystemClock
+from services.runtime.collector import collect_seldom
 from services.runtime.health import Health, serve_health
 from services.runtime.kafka import ensure_topics
 from services.runtime.logging import configure_logging, get_log
@@ -52,6 +54,7 @@ def command(service: str, create_topics: bool, **given: Any) -> None:
     """
     settings = load_settings(**given)
     configure_logging(settings.log_level, settings.log_format)
+    collect_seldom()
     asyncio.run(_run(service, settings, create_topics))
 
 
@@ -77,11 +80,11 @@ async def _serve(
     if create_topics:
         await patiently(lambda: ensure_topics(settings), service, clock, health)
     if service in ON_A_CLUSTER:
-        declared, policies = declared_source(settings), policy_source(settings)
+        declared, rules = declared_source(settings), rule_source(settings, wrongs)
         place = settings.kubeconfig, str(settings.context), settings.cluster
         cluster = await patiently(lambda: open_cluster(*place), service, clock, health)
         stack.push_async_callback(cluster.close)
-        around = replace(around, cluster=cluster, declared=declared, policies=policies)
+        around = replace(around, cluster=cluster, declared=declared, rules=rules)
     service_runs = keep_running(service, around, health, metrics)
     if service == "reconciler" and around.declared and around.cluster:  # a watcher follows them by itself
         declared, cluster = around.declared, around.cluster

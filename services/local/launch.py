@@ -5,11 +5,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from schemas.policy import Policy
 from services.gateway.service import run_gateway
 from services.kube.api.cluster import Cluster
 from services.kube.declaration.declared import DeclaredSource
-from services.reconciler.rulebook import Written
 from services.reconciler.service import run_reconciler
 from services.recorder.service import run_recorder
 from services.recorder.store import Store
@@ -20,6 +18,7 @@ from services.runtime.health import Health
 from services.runtime.kafka import KafkaError
 from services.runtime.logging import get_log
 from services.runtime.metrics import Metrics
+from services.runtime.rules import Written
 from services.runtime.settings import Settings
 from services.runtime.tasks import cancel
 from services.watcher.service import run_watcher
@@ -39,7 +38,7 @@ class Surroundings:
     stop: asyncio.Event
     cluster: Cluster | None = None
     declared: DeclaredSource | None = None
-    policies: Callable[[], tuple[Policy, ...]] = tuple
+    rules: Callable[[], Written] = Written
     store: Store | None = None
 
 
@@ -72,7 +71,7 @@ async def run_service(name: str, around: Surroundings, health: Health, metrics: 
     else:
         await run_reconciler(
             settings, cluster=cluster, declared=lambda: declared.bound(cluster),
-            rules=lambda: Written(around.policies()), clock=clock, health=health, metrics=metrics, log=log, stop=stop,
+            rules=around.rules, clock=clock, health=health, metrics=metrics, log=log, stop=stop,
         )  # fmt: skip
 
 

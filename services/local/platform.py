@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from services.kube.api.cluster import Cluster, open_cluster
-from services.kube.declaration.sources import declared_source, policy_source
+from services.kube.declaration.sources import declared_source, rule_source
 from services.local.broker import LocalBroker
 from services.local.engine import serve_engine
 from services.local.launch import SERVICES, Surroundings, keep_running, new_health
 from services.local.prepare import KafkaParts
+from services.reconciler.checking import wrongs
 from services.recorder.store import ClickHouse, Store, open_store
 from services.runtime.clock import SystemClock
 from services.runtime.errors import Permanent, SetpointError
@@ -106,7 +107,7 @@ async def _services(stack: AsyncExitStack, running: Platform, store: Store) -> N
     if not settings.clickhouse:
         settings = settings.model_copy(update={"clickhouse": "chdb:///"})  # the store below is the one that counts
     around = Surroundings(
-        settings, clock, stop, running.cluster, declared_source(settings), policy_source(settings), store
+        settings, clock, stop, running.cluster, declared_source(settings), rule_source(settings, wrongs), store
     )
     tasks = []
     for name in SERVICES:

@@ -30,6 +30,9 @@ MARGIN = timedelta(days=2)  # more than any two zones are apart
 FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 WITH_DAILY = frozenset({"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", "BYMONTH", "BYHOUR", "BYMINUTE"})
 
+BROKEN = (AttributeError, TypeError, OverflowError, LookupError)
+"""What the libraries raise for mangled values, beside ValueError."""
+
 Span = tuple[datetime, datetime]
 
 
@@ -77,6 +80,13 @@ def read_calendar_text(content: bytes, zone: ZoneInfo) -> Calendar:
     """Read a calendar and look at its rules. Raises ValueError saying what of it is not taken."""
     if len(content) > MOST_BYTES:
         raise ValueError(f"the calendar has more than {MOST_BYTES} bytes")
+    try:
+        return _read(content, zone)
+    except BROKEN as error:
+        raise ValueError(f"the calendar is none that can be read: {type(error).__name__}") from error
+
+
+def _read(content: bytes, zone: ZoneInfo) -> Calendar:
     read = icalendar.Calendar.from_ical(content)
     events: list[Any] = list(read.walk("VEVENT"))
     if len(events) > MOST_EVENTS:

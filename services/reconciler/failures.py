@@ -13,6 +13,7 @@ from services.kube.api.errors import ApiError, Conflict, Forbidden, Gone, Invali
 MOST_CHARACTERS = 400
 VERBS = {"plan": "get", "apply": "patch", "verify": "get", "undo": "update"}
 VERB = re.compile(r"cannot (\w+) resource")  # as every authorizer says it
+RIGHT = re.compile(r'cannot (\w+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?')
 MAY_PASS = frozenset({Reason.QUOTA, Reason.TERMINATING, Reason.WEBHOOK_FAILED})  # without a change to the manifest
 
 
@@ -34,7 +35,7 @@ def failure_of(error: ApiError | TimeoutError, target: Target, phase: str, secon
     match error:
         case Forbidden():
             verb = VERB.search(error.message)
-            right = f"{verb[1] if verb else VERBS[phase]} {_kind(target)}"
+            right = _right(error.message) or f"{verb[1] if verb else VERBS[phase]} {_kind(target)}"
             return Failure(Reason.FORBIDDEN, f"missing right: {right}: {words}", False)
         case Invalid():
             return Failure(error.cause, words, error.cause in MAY_PASS)
@@ -53,6 +54,16 @@ def _words(error: ApiError, target: Target) -> str:
     if target.kind == "Secret" and not target.group and not isinstance(error, Forbidden):
         return f"{error.status} {error.reason or 'refused'}; what the server said of this Secret is not repeated"
     return error.message[:MOST_CHARACTERS]
+
+
+def _right(message: str) -> str | None:
+    """The right as a Role has it, by the server's own words: what was asked for may be another object than the target,
+    as the pods of a node are."""
+    found = RIGHT.search(message)
+    if found is None:
+        return None
+    verb, resource, group, namespace = found.groups()
+    return f"{verb} {resource}{'.' + group if group else ''}" + (f" in namespace {namespace}" if namespace else "")
 
 
 def _kind(target: Target) -> str:

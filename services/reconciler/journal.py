@@ -1,108 +1,17 @@
-"""The transactions of one partition: everything that a batch came to, and the offsets it was read up to, or nothing.
-
-One transactional id a partition: opening a journal fences whoever held the partition before, waits until their open
-transaction is ended, and only then may the ledger and the committed offsets be read. Whatever is raised here, the
-caller drops the partition's state and opens anew: the outcome of a commit that raised is unknown.
-"""
-
-import asyncio
-from collections.abc import Sequence
-
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
-from aiokafka.structs import TopicPartition
+"""The reconciler's transactions: which topics a partition's journal writes."""
 
 from schemas.topics import TopicName
-from services.reconciler.records import HEADERS, DeadLetter
-from services.runtime.kafka import Outgoing, make_producer
+from services.runtime import journal
+from services.runtime.journal import Journal, Offsets, ProducerFenced, fenced
 
-Offsets = dict[TopicPartition, int]
-CLOSE_S = 5.0
 OUTPUTS = (
     TopicName.DECISIONS, TopicName.ACTIONS, TopicName.APPROVALS, TopicName.LEDGER, TopicName.DEAD_LETTER,
 )  # fmt: skip
 
 
-class Journal:
-    """Made by `open_journal`."""
-
-    def __init__(self, producer: AIOKafkaProducer, group: str) -> None:
-        self.producer = producer
-        self.group = group
-
-    async def commit(self, records: Sequence[Outgoing], dead: Sequence[DeadLetter], offsets: Offsets) -> None:
-        """Write it all in one transaction. Raises KafkaError, also ProducerFenced; its outcome is unknown then."""
-        try:
-            await self._commit(records, dead, offsets)
-        except (IllegalOperation, AssertionError) as error:  # the producer's background task was faster to fail
-            raise self._why_broken() from error
-
-    async def _commit(self, records: Sequence[Outgoing], dead: Sequence[DeadLetter], offsets: Offsets) -> None:
-        """Nothing waits between the sends, so that the partitions join the transaction in one request."""
-        await self.producer.begin_transaction()
-        sent = [await self._put(entry.topic, entry.key, entry.value, HEADERS, entry.partition) for entry in records]
-        for letter in dead:
-            sent.append(await self._put(TopicName.DEAD_LETTER, letter.key, letter.value, list(letter.headers), None))
-        if offsets:
-            await self.producer.send_offsets_to_transaction(offsets, self.group)
-        await asyncio.gather(*sent)
-        await self.producer.commit_transaction()
-
-    async def _put(
-        self,
-        topic: str,
-        key: bytes | None,
-        value: bytes | None,
-        headers: list[tuple[str, bytes]],
-        partition: int | None,
-    ) -> "asyncio.Future[object]":
-        future: asyncio.Future[object] = await self.producer.send(
-            topic, key=key, value=value, headers=headers, partition=partition
-        )
-        future.add_done_callback(_looked_at)
-        return future
-
-    def _why_broken(self) -> BaseException:
-        sender = self.producer._sender.sender_task
-        error = sender.exception() if sender and sender.done() and not sender.cancelled() else None
-        return error or KafkaError("the producer can write no more")
-
-    async def close(self) -> None:
-        """Let go of the connections, soon even where the broker is away and the last transaction hangs."""
-        stopping = asyncio.ensure_future(self.producer.stop())
-        done, _ = await asyncio.wait([stopping], timeout=CLOSE_S)
-        sender = self.producer._sender.sender_task
-        while not done and sender is not None and not sender.done():
-            sender.cancel()  # the first one makes it wait for its requests, the next ones end those
-            await asyncio.wait([sender], timeout=0.1)
-        stopping.cancel()
-        await asyncio.gather(stopping, return_exceptions=True)
-        await self.producer.client.close()
-
-
-def _looked_at(future: "asyncio.Future[object]") -> None:
-    """A failed record's error comes with the transaction's; asyncio need not complain that nobody read it."""
-    if not future.cancelled():
-        future.exception()
-
-
 async def open_journal(bootstrap: str, transactional_id: str, group: str) -> Journal:
     """Fence the one before, and be the only writer. Raises KafkaError or OSError where the broker is away."""
-    producer = make_producer(bootstrap, client_id=transactional_id, transactional_id=transactional_id)
-    journal = Journal(producer, group)
-    try:
-        await producer.start()
-        for topic in OUTPUTS:  # known now, so that no send has to ask first
-            await producer.partitions_for(topic)
-    except BaseException:
-        await journal.close()
-        raise
-    return journal
-
-
-def fenced(error: BaseException) -> bool:
-    """Whether an error means that somebody else owns the partition now."""
-    return isinstance(error, ProducerFenced) or isinstance(error.__cause__, ProducerFenced)
+    return await journal.open_journal(bootstrap, transactional_id, group, OUTPUTS)
 
 
 __all__ = ["Journal", "Offsets", "ProducerFenced", "fenced", "open_journal"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from schemas.target import Target
-from services.kube.api.errors import Forbidden, NotFound
+from services.kube.api.errors import Forbidden, Invalid, NotFound
 from services.kube.api.operate import Operate
 from services.kube.objects import Object, metadata_of, split_api_version
 from services.runtime.clock import Clock, SystemClock
@@ -20,6 +20,7 @@ from services.runtime.clock import Clock, SystemClock
 FRESH_S = 300.0
 MOST = 4096
 HOPS = 4
+LONGEST_SHOWN = 200
 THROUGH = frozenset({("apps", "ReplicaSet"), ("batch", "Job"), ("", "ReplicationController")})
 """What others make for themselves: the workload is whoever controls it, where somebody does."""
 
@@ -76,10 +77,7 @@ async def climb(api: Operate, target: Target, live: Object) -> Line:
         above = controller_of(live)
         if above is None or not _goes_through(target, above):
             return Line(target, live)
-        group, kind, name, uid = above
-        owner = Target(
-            cluster=target.cluster, group=group, kind=kind, namespace=target.namespace, name=name, uid=uid
-        )  # fmt: skip
+        owner = _owner(api, target, above)
         found = await _look(api, owner)
         if isinstance(found, str):
             return Line(message=found)
@@ -92,14 +90,25 @@ def _goes_through(target: Target, above: tuple[str, str, str, str]) -> bool:
     return here in THROUGH or (here == ("", "Pod") and above[:2] != ("", "Node"))
 
 
+def _owner(api: Operate, target: Target, above: tuple[str, str, str, str]) -> Target:
+    """Where the owner is: beside what it owns, or without a namespace where its kind has none."""
+    group, kind, name, uid = above
+    resource = api.cluster.catalogue.find(group, kind)
+    namespace = target.namespace if resource is None or resource.namespaced else ""
+    return Target(cluster=target.cluster, group=group, kind=kind, namespace=namespace, name=name, uid=uid)
+
+
 async def _look(api: Operate, owner: Target) -> Object | str:
-    what = f"its owner {owner.kind} {owner.namespace}/{owner.name}"
+    """The owner, or why there is none. Whoever makes a pod writes its owners: what they name is not believed."""
+    what = f"its owner {owner.kind} {owner.namespace}/{owner.name}"[:LONGEST_SHOWN]
     try:
         live = await api.get(owner)
     except Forbidden as error:
         return f"{what} may not be read: {error.message}"
     except NotFound:
         return f"{what} is of a kind that is not served"
+    except Invalid:
+        return f"{what} cannot be an object"
     if live is None:
         return f"{what} is gone"
     return live if metadata_of(live).get("uid") == owner.uid else f"{what} is gone, another object has its name"

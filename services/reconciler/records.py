@@ -34,6 +34,7 @@ from schemas.topics import TopicName
 from services.kube.declaration.baselines import Declared
 from services.kube.objects import ObjectKey
 from services.reconciler.inputs import Cleared, Detected, Fact, Fired, Over
+from services.runtime.deadletters import DeadLetter, dead_letter
 from services.runtime.errors import Permanent
 from services.runtime.kafka import HEADERS, Outgoing
 
@@ -52,15 +53,6 @@ TOPIC_OF: dict[type, TopicName] = {
 
 Record = ConsumerRecord  # of bytes; aiokafka's own is generic without need
 Lookup = Callable[[ObjectKey], Declared | None]
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """A record that could not be read, as it was, with headers that say where it stood and what is wrong with it."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
 
 
 @dataclass
@@ -111,18 +103,6 @@ def cluster_of(event: Event[Any]) -> str:
         return event.data.cluster
     target: Target = event.data.target
     return target.cluster
-
-
-def dead_letter(record: "Record[bytes, bytes]", error: str) -> DeadLetter:
-    """A record for the dead letters, with its original bytes and headers."""
-    headers = (
-        *((name, value) for name, value in record.headers if not name.startswith("original-") and name != "error"),
-        ("original-topic", record.topic.encode()),
-        ("original-partition", str(record.partition).encode()),
-        ("original-offset", str(record.offset).encode()),
-        ("error", error.encode()),
-    )
-    return DeadLetter(record.key, record.value, headers)
 
 
 def drift_input(event: Event[Any], lookup: Lookup) -> Detected | Cleared | None:

@@ -12,6 +12,7 @@ from typing import Any
 from schemas.alerts import ALERT_GROUP, AlertFired
 from schemas.events import Reason
 from schemas.ledger import Place
+from schemas.reference import PART
 from schemas.target import Target
 from services.kube.api.errors import Forbidden, Invalid, NotFound
 from services.kube.api.operate import Operate
@@ -29,6 +30,7 @@ WORKLOADS = frozenset({
 UID_LABELS = ("k8s.pod.uid", "pod_uid", "uid")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NAMED = 5
+LONGEST_SHOWN = 80
 READS = (
     Rule("", "pods", ("get", "list")), Rule("", "persistentvolumeclaims", ("get",)), Rule("", "nodes", ("get",)),
     Rule("", "namespaces", ("get",)), Rule("apps", "replicasets", ("get",)), Rule("apps", "deployments", ("get",)),
@@ -103,7 +105,12 @@ async def _found(api: Operate, target: Target) -> tuple[Target, Object]:
 
 
 async def _somewhere(api: Operate, target: Target) -> Object:
-    """The only one of that name, in whatever namespace; of several the one with the uid."""
+    """The only one of that name, in whatever namespace; of several the one with the uid.
+
+    The name becomes part of a selector, in which a comma or `=` would ask for something else.
+    """
+    if not PART.fullmatch(target.name) or ".." in target.name:
+        raise _Lost(Reason.TARGET_UNKNOWN, f"names no object: {target.name[:LONGEST_SHOWN]!r}")
     named = await api.list(target.group, target.kind, fields=f"metadata.name={target.name}")
     found = [one for one in named if target.uid in (None, metadata_of(one)["uid"])]
     if len(found) > 1:

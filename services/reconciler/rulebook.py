@@ -14,7 +14,7 @@ from services.runtime.logging import Log
 
 
 class Rules(Protocol):
-    """The documents, as they were read: see `services.runtime.userfiles`."""
+    """The documents, as they were read: `services.runtime.rules.Written`, in files and in tests alike."""
 
     @property
     def policies(self) -> tuple[Policy, ...]:
@@ -31,16 +31,6 @@ class Rules(Protocol):
     @property
     def groups(self) -> Mapping[str, frozenset[str]]:
         """Members by the group's name."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """Documents that are in memory already."""
-
-    policies: tuple[Policy, ...] = ()
-    windows: tuple[MaintenanceWindow, ...] = ()
-    calendars: Mapping[str, bytes] = field(default_factory=dict)
-    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Schedules:
                 hour = _latest(policy, hour, world.now)
                 self.next[policy.name] = following(policy, hour)
                 if world.now - hour <= MOST_LATE:
-                    yield self.target(policy.name).subject, self._hour(policy, hour, world.now)
+                    yield self.target(policy.name).subject, self.hour(policy, hour, world.now)
 
     def next_due(self) -> datetime | None:
         """The next hour of any."""
@@ -67,7 +67,8 @@ class Schedules:
         mine = (policy for policy in policies if policy.spec.trigger.schedule is not None)
         return [policy for policy in mine if covers_cluster(policy, self.cluster)]
 
-    def _hour(self, policy: Policy, hour: datetime, now: datetime) -> Fired:
+    def hour(self, policy: Policy, hour: datetime, now: datetime) -> Fired:
+        """A policy's hour as what has happened."""
         alert_id = stable_id(self.cluster, SCHEDULE, policy.name, hour)
         alert = AlertFired(
             alert_id=alert_id, target=self.target(policy.name), source=SCHEDULE, sender="setpoint", name=policy.name,

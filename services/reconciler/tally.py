@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from operator import attrgetter
 
 from schemas.events import Mode, Outcome, Reason
@@ -57,6 +58,7 @@ class Tally:
         self.all: list[Entry] = []
         self.on_alerts: list[Entry] = []
         self.by_action: dict[str, list[Entry]] = defaultdict(list)
+        self.ended: dict[str, list[Entry]] = defaultdict(list)  # by action, too
         self.by_policy: dict[tuple[str, str, str | None], list[Entry]] = defaultdict(list)
         self.busy: dict[str, set[str]] = {}  # what is acted on → the rows that act
         self.busy_by_row: dict[str, tuple[str, ...]] = {}
@@ -106,14 +108,19 @@ class Tally:
         """All policies' attempts with one action, oldest first."""
         return self.by_action.get(action, ())
 
+    def ended_of(self, action: str) -> Sequence[Entry]:
+        """Those of them that have ended, by the time at which they began. A storm may have begun thousands by then."""
+        return self.ended.get(action, ())
+
     def _replace(self, own: str, after: tuple[Entry, ...]) -> None:
         """Take over a row's attempts. What is the same as before is left where it is."""
         before = self.by_row.pop(own, ())
         self.attempts_of.pop(own, None)
-        gone, new = Counter(before), Counter(after)
-        for entry in (gone - new).elements():
+        kept = sum(1 for _ in takewhile(_same, zip(before, after, strict=False)))
+        gone, new = Counter(before[kept:]), Counter(after[kept:])
+        for entry in (gone - new).elements() if gone else ():
             self._drop(own, entry)
-        for entry in (new - gone).elements():
+        for entry in (new - gone).elements() if gone else after[kept:]:
             self._add(own, entry)
         if after:
             self.by_row[own] = after
@@ -138,12 +145,17 @@ class Tally:
     def _lists(self, entry: Entry) -> list[list[Entry]]:
         """Every list that an attempt belongs to."""
         found = [self.all, self.by_action[entry.action], *(self.by_policy[key] for key in _keys(entry))]
-        return [*found, self.on_alerts] if entry.answers_alert else found
+        if entry.outcome is not None:
+            found.append(self.ended[entry.action])
+        if entry.answers_alert:
+            found.append(self.on_alerts)
+        return found
 
     def _tidy(self, entry: Entry) -> None:
         """Keep no empty list of what is no more."""
-        if not self.by_action[entry.action]:
-            del self.by_action[entry.action]
+        for by_action in (self.by_action, self.ended):
+            if not by_action[entry.action]:
+                del by_action[entry.action]
         for key in _keys(entry):
             if not self.by_policy[key]:
                 del self.by_policy[key]
@@ -175,6 +187,10 @@ def flights_of(row: TargetState) -> Iterator[str]:
     for case in row.cases:
         if case.flight and case.flight.subject and case.flight.mode is Mode.ENFORCE:
             yield case.flight.subject.subject
+
+
+def _same(pair: tuple[Entry, Entry]) -> bool:
+    return pair[0] == pair[1]
 
 
 def _keys(entry: Entry) -> tuple[tuple[str, str, str | None], tuple[str, str, str | None]]:

@@ -9,7 +9,7 @@ Source: argo-cd docs/user-guide/resource_tracking.md.
 from typing import Any
 
 from schemas.target import Target
-from services.kube.api.errors import Forbidden, NotFound
+from services.kube.api.errors import Forbidden, Invalid, NotFound
 from services.kube.api.operate import Operate
 from services.kube.objects import Object, metadata_of
 from services.kube.pointer import resolve
@@ -44,9 +44,10 @@ def tracked_by(target: Target, live: Object) -> tuple[str, str] | None:
 async def _only(api: Operate, namespace: str, name: str, *, target: Target | None) -> tuple[Target | None, str]:
     try:
         found = await api.list(*APPLICATION, namespace, fields=f"metadata.name={name}")
-    except (Forbidden, NotFound) as error:
+    except (Forbidden, NotFound, Invalid) as error:  # Invalid: anybody may have written the annotation
         return None, f"Applications cannot be listed: {error.message}"
-    fitting = [one for one in found if target is None or _may_own(one, target)]
+    named = [one for one in found if metadata_of(one)["name"] == name]
+    fitting = [one for one in named if target is None or _may_own(one, target)]
     if len(fitting) != 1:
         names = ", ".join(sorted(f"{metadata_of(one)['namespace']}/{name}" for one in fitting))
         return None, f"several Applications could own it: {names}" if fitting else ""

@@ -1,7 +1,7 @@
 """CEL in policies: compile once, evaluate on an event. The one file that knows the library behind it.
 
-The library holds the GIL while it evaluates, so what could run long is refused when a policy is read: an expression is
-at most 2 KiB of text, comprehensions are nested at most two deep, and only `event` and the severities are known names.
+The library holds the GIL while it evaluates, so what could run long is refused when a policy is read, see `exprcost`;
+and only `event` and the severities are known names.
 """
 
 import re
@@ -12,9 +12,8 @@ from typing import Any
 
 import cel
 
-MOST_CHARACTERS = 2048
-MOST_DEPTH = 2
-MOST_NESTING = 40
+from services.runtime.exprcost import parted, too_costly
+
 ROOT = "event"
 CONSTANTS = {"info": 0, "warning": 1, "error": 2, "critical": 3}
 """For `event.severity >= warning`, which compares ranks."""
@@ -23,9 +22,11 @@ FUNCTIONS = frozenset(
     getFullYear getMonth getDate getDayOfMonth getDayOfWeek getDayOfYear getHours getMinutes getSeconds
     getMilliseconds""".split()
 )
+AS_THEY_ARE = frozenset({str, bool, float, type(None)})
 COMPREHENSION = re.compile(r"\.\s*(?:map|filter|all|exists|exists_one)\s*\(\s*([A-Za-z_]\w*)\s*,")
-TEXT = re.compile(r"""r?"(?:[^"\\\n]|\\.)*"|r?'(?:[^'\\\n]|\\.)*'""")
-ANY_CALL = re.compile(r"\.\s*(map|filter|all|exists|exists_one)\s*\($")
+USE = re.compile(rf"\b{ROOT}\b")
+PART = re.compile(rf"\b{ROOT}\s*\.\s*([A-Za-z_]\w*)\b(?!\s*\()")
+PATH = re.compile(rf"\s*{ROOT}\.([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*")
 
 
 class ExpressionError(Exception):
@@ -33,23 +34,43 @@ class ExpressionError(Exception):
 
 
 class Context:
-    """One event, made ready for any number of expressions. Numbers beyond 64 bits become floating point."""
+    """One event, made ready for any number of expressions. Numbers beyond 64 bits become floating point.
+
+    Handing the library a whole event costs many times what evaluating an expression does, so each set of parts that
+    some expression reads is handed over by itself, once.
+    """
 
     def __init__(self, event: Mapping[str, Any]) -> None:
-        self.inner = cel.Context(variables={ROOT: _plain(event), **CONSTANTS})
+        self.event = event
+        self.made: dict[frozenset[str] | None, cel.Context] = {}
+
+    def holding(self, parts: frozenset[str] | None) -> cel.Context:
+        """The event's parts of these names, those of them that it has; the whole event for None."""
+        made = self.made.get(parts)
+        if made is None:
+            event = self.event if parts is None else {name: self.event[name] for name in parts if name in self.event}
+            made = self.made[parts] = cel.Context(variables={ROOT: _plain(event), **CONSTANTS})
+        return made
 
 
 @dataclass(frozen=True)
 class Expression:
-    """Made by `compile_expression`."""
+    """Made by `compile_expression`. `parts` are the names of the event's parts that it reads; None: perhaps all.
+
+    `path` is set where it is nothing but `event.NAME…`, as most templates are: texts are then taken directly.
+    """
 
     source: str
     program: cel.Program
+    parts: frozenset[str] | None = None
+    path: tuple[str, ...] = ()
 
     def evaluate(self, context: Context) -> Any:
         """Its value. Raises ExpressionError: a missing key, a wrong type, a division by zero."""
+        if self.path and type(found := _found(context.event, self.path)) is str:
+            return found
         try:
-            return self.program.execute(context.inner)
+            return self.program.execute(context.holding(self.parts))
         except (ValueError, KeyError, TypeError, RuntimeError, ArithmeticError) as error:
             raise ExpressionError(f"'{self.source}' failed: {_kind(error)}") from None
 
@@ -64,49 +85,41 @@ class Expression:
 @lru_cache(maxsize=4096)
 def compile_expression(source: str) -> Expression:
     """Raises ExpressionError with what is wrong."""
-    if len(source) > MOST_CHARACTERS:
-        raise ExpressionError(f"an expression has at most {MOST_CHARACTERS} characters, this one has {len(source)}")
-    bare = TEXT.sub('""', source)
-    if _nesting(bare) > MOST_NESTING:
-        raise ExpressionError(f"brackets are nested more than {MOST_NESTING} deep")
-    if _depth(bare) > MOST_DEPTH:
-        raise ExpressionError(f"comprehensions are nested more than {MOST_DEPTH} deep")
+    if words := too_costly(source):
+        raise ExpressionError(words)
     try:
         program = cel.compile(source)
     except (ValueError, RuntimeError, TypeError) as error:
         raise ExpressionError(f"no expression: {' '.join(str(error).split())[:200]}") from None
-    unknown = set(program.variables()) - {ROOT, *CONSTANTS, *COMPREHENSION.findall(bare)}
+    unknown = set(program.variables()) - {ROOT, *CONSTANTS, *COMPREHENSION.findall(parted(source).code)}
     if unknown:
         raise ExpressionError(f"unknown name {sorted(unknown)[0]!r}; known are {ROOT}, {', '.join(CONSTANTS)}")
     functions = {name for name in program.functions() if name.isidentifier() and not name.startswith("_")}
     if functions - FUNCTIONS:
         raise ExpressionError(f"unknown function {sorted(functions - FUNCTIONS)[0]!r}")
-    return Expression(source, program)
+    path = PATH.fullmatch(source)
+    return Expression(source, program, _parts(source), tuple(path[1].split(".")) if path else ())
 
 
-def _nesting(text: str) -> int:
-    deepest = depth = 0
-    for letter in text:
-        depth += (letter in "([{") - (letter in ")]}")
-        deepest = max(deepest, depth)
-    return deepest
+def _parts(source: str) -> frozenset[str] | None:
+    """Which parts of the event a source reads, where every use of it is `event.NAME` and nothing else."""
+    code = parted(source).code
+    parts = PART.findall(code)
+    return frozenset(parts) if len(parts) == len(USE.findall(code)) else None
 
 
-def _depth(text: str) -> int:
-    """How deep comprehensions are nested: every bracket that is still open and began one counts."""
-    open_brackets: list[bool] = []
-    deepest = 0
-    for place, letter in enumerate(text):
-        if letter in "([{":
-            open_brackets.append(ANY_CALL.search(text[max(0, place - 40) : place + 1]) is not None)
-            deepest = max(deepest, sum(open_brackets))
-        elif letter in ")]}" and open_brackets:
-            open_brackets.pop()
-    return deepest
+def _found(event: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    """What stands at a path, None where it ends before."""
+    value: Any = event
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _plain(value: Any) -> Any:
     """Only what the library can hold: maps with text keys, lists, scalars, times."""
+    if type(value) in AS_THEY_ARE:
+        return value
     if isinstance(value, Mapping):
         return {str(name): _plain(child) for name, child in value.items()}
     if isinstance(value, list | tuple):

@@ -20,11 +20,15 @@ from schemas.baseline import Baseline
 from schemas.events import MODELS, Event
 from schemas.ledger import TargetState
 from schemas.policy import Policy
+from schemas.window import Group, MaintenanceWindow
 from services.runtime.errors import UsageError
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SUFFIX = ".schema.json"
-DOCUMENTS: dict[str, type[BaseModel]] = {"Baseline": Baseline, "Policy": Policy, "TargetState": TargetState}
+DOCUMENTS: dict[str, type[BaseModel]] = {
+    "Baseline": Baseline, "Policy": Policy, "MaintenanceWindow": MaintenanceWindow, "Group": Group,
+    "TargetState": TargetState,
+}  # fmt: skip
 
 Schema = dict[str, Any]
 

@@ -14,6 +14,7 @@ import yaml
 from schemas.base import StrictModel
 from schemas.baseline import API_VERSION, Baseline
 from schemas.policy import Policy
+from schemas.window import Group, MaintenanceWindow
 from services.runtime.errors import FileProblem, UserFileError
 from services.runtime.filechecks import closest, validate
 from services.runtime.filetree import files_below
@@ -21,7 +22,9 @@ from services.runtime.yamlfile import Document, place, read_bytes
 
 GROUP = API_VERSION.partition("/")[0]
 SUFFIXES = (".yaml", ".yml")
-KINDS: dict[str, type[StrictModel]] = {"Baseline": Baseline, "Policy": Policy}
+KINDS: dict[str, type[StrictModel]] = {
+    "Baseline": Baseline, "Policy": Policy, "MaintenanceWindow": MaintenanceWindow, "Group": Group,
+}  # fmt: skip
 HINTS = (b"setpoint", *(kind.encode() for kind in KINDS))  # a file of a folder with none of these holds no document
 
 
@@ -52,14 +55,6 @@ def load_documents(path: Path) -> list[Loaded]:
     if problems:
         raise UserFileError(problems)
     return found
-
-
-def load_policies(path: Path) -> tuple[Policy, ...]:
-    """The policies at or below `path`, sorted by name, which is their order of precedence. Raises UserFileError."""
-    policies = [entry.model for entry in load_documents(path) if isinstance(entry.model, Policy)]
-    if not policies and path.is_file():
-        raise UserFileError([FileProblem(str(path), 1, 1, "", "holds no Policy", "write one, or name another file")])
-    return tuple(sorted(policies, key=lambda policy: policy.name))
 
 
 def scan(path: Path) -> tuple[list[Loaded], list[FileProblem]]:
@@ -151,7 +146,7 @@ def _twice(found: list[Loaded]) -> list[FileProblem]:
     first: dict[tuple[str, str], Loaded] = {}
     problems = []
     for entry in found:
-        assert isinstance(entry.model, Baseline | Policy)
+        assert isinstance(entry.model, Baseline | Policy | MaintenanceWindow | Group)
         kind, name = entry.model.kind, entry.model.metadata.name
         other = first.setdefault((kind, name), entry)
         if other is not entry:

@@ -21,6 +21,7 @@ from services.gateway.app import Ingest, make_app
 from services.gateway.openapi import BODIES, OPENAPI, document_of, text_of
 from services.gateway.proof import BEARER
 from services.gateway.secrets import Known
+from services.gateway.source import Source
 from services.gateway.sources import SOURCES
 from services.runtime.clock import SystemClock
 from services.runtime.kafka import Outgoing
@@ -69,14 +70,18 @@ class Keeps:
             assert orjson.loads(record.value or b"")
 
 
-def fuzzed() -> ASGIApp:
-    """The gateway, where a token proves every source, and every request has it."""
-    sources = {name: replace(source, proof=BEARER) for name, source in SOURCES.items()}
+def gateway(sources: Mapping[str, Source]) -> ASGIApp:
+    """One that knows everybody by the same secret."""
     ingest = Ingest(
         sources, lambda: Everybody(), Keeps(), clock=SystemClock(), metrics=Metrics("gateway"),  # type: ignore[arg-type]
         log=get_log("gateway"), rate=1e9,
     )  # fmt: skip
-    app = make_app(ingest)
+    return make_app(ingest)
+
+
+def fuzzed() -> ASGIApp:
+    """The gateway, where a token proves every source, and every request has it."""
+    app = gateway({name: replace(source, proof=BEARER) for name, source in SOURCES.items()})
 
     async def proved(scope: Scope, receive: Receive, send: Send) -> None:
         headers = [pair for pair in scope.get("headers", ()) if pair[0].lower() != b"authorization"]
@@ -93,6 +98,17 @@ schema = schemathesis.openapi.from_asgi("/v1/openapi.json", fuzzed())
 def test_every_request_is_answered_as_documented(case: Any) -> None:
     """Neither a status nor a body that the document does not know, and never a failure of the gateway's own."""
     case.call_and_validate(checks=CHECKS)
+
+
+unproved = schemathesis.openapi.from_asgi("/v1/openapi.json", gateway(SOURCES))
+
+
+@unproved.parametrize()
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+def test_nothing_is_taken_without_a_proof(case: Any) -> None:
+    """Whatever a stranger sends to whatever address, with the proofs that each source really has."""
+    answer = case.call_and_validate(checks=CHECKS)
+    assert answer.status_code != 202
 
 
 def test_the_fuzz_would_see_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,7 +115,7 @@ def test_a_ledger_of_a_newer_release_can_be_read(path: Path) -> None:
     assert TargetState.model_validate(with_news(value)) == TargetState.model_validate(value)
 
 
-@pytest.mark.parametrize("path", sorted(released_folder().glob("*/examples/[BP]*/*.json")), ids=identify)
+@pytest.mark.parametrize("path", sorted(released_folder().glob("*/examples/[BGMP]*/*.json")), ids=identify)
 def test_users_documents_refuse_what_nobody_knows(path: Path) -> None:
     """What people write is the other way round: a misspelt key must not be ignored."""
     value = json.loads(path.read_text(encoding="utf-8"))

@@ -36,7 +36,6 @@ from services.kube.objects import ObjectKey
 from services.local.broker import LocalBroker
 from services.local.prepare import Parts
 from services.reconciler.journal import open_journal
-from services.reconciler.rulebook import Written
 from services.reconciler.service import reconcile
 from services.runtime.clock import SystemClock
 from services.runtime.health import Health
@@ -52,6 +51,7 @@ from services.runtime.kafka import (
 )  # fmt: skip
 from services.runtime.logging import get_log
 from services.runtime.metrics import Metrics
+from services.runtime.rules import Written
 from services.runtime.settings import Settings
 from tests.reconciler_kit import FakeHands, clear, declared, drift, key_of, policy, target_of
 

@@ -8,10 +8,11 @@ import pytest
 from schemas.baseline import Baseline
 from schemas.policy import Policy
 from services.runtime.errors import UserFileError
-from services.runtime.userfiles import load_documents, load_policies
+from services.runtime.userfiles import load_documents
 
 HEAD = "apiVersion: setpoint.dev/v1alpha1\n"
 POLICY = HEAD + "kind: Policy\nmetadata: {name: heal}\nspec:\n  trigger: {drift: {baseline: payments}}\n"
+ALL_KINDS = "Baseline or Policy or MaintenanceWindow or Group"
 BASELINE = HEAD + "kind: Baseline\nmetadata: {name: payments}\nspec: {source: {folder: ./payments}}\n"
 
 
@@ -42,13 +43,6 @@ def test_a_folder_is_read_recursively_and_leaves_foreign_documents_alone(tmp_pat
     write(tmp_path / "empty.yaml", "# nothing here\n")
     write(tmp_path / "network.yaml", "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {a: 1}\n")
     assert [entry.file for entry in load_documents(tmp_path)] == [tmp_path / "deep" / "er" / "baseline.yml"]
-
-
-def test_policies_come_sorted_by_name(tmp_path: Path) -> None:
-    """The first policy that matches, by name, decides: so names are the order, not files."""
-    write(tmp_path / "a.yaml", POLICY.replace("heal", "zebra"))
-    write(tmp_path / "b.yaml", POLICY.replace("heal", "ant") + "---\n" + BASELINE)
-    assert [policy.name for policy in load_policies(tmp_path)] == ["ant", "zebra"]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +101,7 @@ def test_policies_come_sorted_by_name(tmp_path: Path) -> None:
         pytest.param(
             HEAD + "kind: Polcy\n", (2, "kind", "unknown kind 'Polcy'", "did you mean Policy?"), id="unknown kind"
         ),
-        pytest.param(HEAD + "metadata: {}\n", (1, "kind", "is missing", "add kind: Baseline or Policy"), id="no kind"),
+        pytest.param(HEAD + "metadata: {}\n", (1, "kind", "is missing", "add kind: " + ALL_KINDS), id="no kind"),
         pytest.param(
             "kind: Policy\n",
             (1, "apiVersion", "is missing", "add apiVersion: setpoint.dev/v1alpha1"),
