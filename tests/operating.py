@@ -1,6 +1,6 @@
 """What tests of operations on a real API server share: scenes, and accounts with exactly the declared rights."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -82,12 +82,19 @@ def scene_of(
     )  # fmt: skip
 
 
-async def done(action: str, scene: Scene[Any], within: float = 30.0) -> tuple[Plan, Applied]:
-    """Planned, applied, and come to what was wanted."""
+async def nobody() -> None:
+    """No controller but Kubernetes' own has anything to do."""
+
+
+async def done(
+    action: str, scene: Scene[Any], within: float = 30.0, answered: Callable[[], Awaitable[None]] = nobody
+) -> tuple[Plan, Applied]:
+    """Planned, applied, `answered` by whoever else has a part in it, and come to what was wanted."""
     operation: Operation[Any] = OPERATIONS[action]
     plan = await operation.plan(scene)
     assert (plan.denial, plan.so) == (None, False), plan
     applied = await operation.apply(plan, scene)
+    await answered()
     last: list[str | None] = []
 
     async def met() -> bool:

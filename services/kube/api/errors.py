@@ -42,6 +42,7 @@ CAUSES: tuple[tuple[Reason, tuple[str, ...]], ...] = (
 )
 RIGHTS = 'User "'  # every authorizer's refusal names the user, admission's never does
 FAILED_PATCH = "the server rejected our request due to an error in our request"  # all that it says of a failed test
+ANOTHER_UID = "metadata.uid: Invalid value"  # what it says of a patch that names the uid of an object gone by now
 SERVED_NO_MORE = "the server could not find the requested resource"
 
 
@@ -67,7 +68,8 @@ class NotFound(ApiError):
 
 
 class Conflict(ApiError):
-    """Somebody else wrote meanwhile, it exists already, or a JSON patch met other values than it tests for."""
+    """Somebody else wrote meanwhile, it exists already or is another object by now, or a JSON patch met other values
+    than it tests for."""
 
 
 class Gone(ApiError):
@@ -159,6 +161,8 @@ def api_error(status: int, body: Any, headers: Mapping[str, str]) -> ApiError:
         return Invalid(message, status, reason)
     if status == 422 and message == FAILED_PATCH:
         return Conflict("the object is not what the patch was made for", status, reason)
+    if status == 422 and ANOTHER_UID in message:
+        return Conflict(message, status, reason)
     if status == 403 and document.get("kind") == "Status" and RIGHTS not in message:
         return Invalid(message, status, reason)
     if status in BY_STATUS:

@@ -4,6 +4,9 @@ Server-side apply takes a field over only where it changes its value. Whoever cr
 and forth, keeps a share of it, and a later apply that leaves the field out would not remove it. Done after the apply,
 so that a crash in between leaves what was there before: a share too many. Source: Kubernetes' server-side apply
 documentation, "Clearing managedFields", and the same step in Flux (fluxcd/pkg, ssa/manager_apply.go).
+
+Dangerous: an owner is the only proof of an addition. What a person has added since the verdict keeps its owner, or else
+nobody would ever be told of it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,24 +14,27 @@ from typing import Any
 
 from services.kube.api.cluster import Cluster
 from services.kube.api.errors import Conflict, Forbidden, Invalid
+from services.kube.comparison.additions import additions
+from services.kube.declaration.baselines import Declared
 from services.kube.objects import Object, key_of, managed_fields, metadata_of, version_of
-from services.kube.pointer import Segments, matches, parse_ignore
-from services.kube.writers.ownership import child_at
+from services.kube.pointer import FieldDiff, Rules, Segments, covers, parse_ignore, parse_pointer, rules_of
+from services.kube.pointer import below as deeper
+from services.kube.verdict.judge import confirm
+from services.kube.writers.listed import indexes_of
 from services.kube.writers.trust import OURS, is_person, trusts
 
 LOOKS = 5
 Fields = Mapping[str, Any]  # FieldsV1, see services/kube/writers/ownership.py
 
 
-async def reclaim(cluster: Cluster, stored: Object, trusted: frozenset[str], left: Iterable[str]) -> Object:
+async def reclaim(cluster: Cluster, declared: Declared, stored: Object, left: tuple[str, ...]) -> Object:
     """The object after people's tools have lost their share. It is left as it is where others keep writing, and where
     the server refuses that: the correction itself is done.
 
     The patch tests the resourceVersion, since ownership of fields that have changed meanwhile means something else.
     """
-    patterns = parse_ignore(left)
     for _ in range(LOOKS):
-        entries = reclaimed(stored, trusted, patterns)
+        entries = await _less_shared(cluster, declared, stored, left)
         if entries is None:
             return stored
         test = {"op": "test", "path": "/metadata/resourceVersion", "value": metadata_of(stored)["resourceVersion"]}
@@ -45,6 +51,26 @@ async def reclaim(cluster: Cluster, stored: Object, trusted: frozenset[str], lef
     return stored
 
 
+async def _less_shared(
+    cluster: Cluster, declared: Declared, stored: Object, left: tuple[str, ...]
+) -> list[dict[str, Any]] | None:
+    """managedFields as they shall be; None where they may stay. The server is asked only where an addition would lose
+    its owner, since the defaults around it look like additions too."""
+    patterns, schema = parse_ignore(left), await cluster.schema(declared.obj)
+    entries = reclaimed(stored, declared.trusted, patterns)
+    if entries is None:
+        return None
+    added = additions(declared.obj, stored, schema, declared.trusted, left, declared.manager)
+    if entries == reclaimed(stored, declared.trusted, (*patterns, *_paths(added))):
+        return entries
+    finding = await confirm(cluster, declared, stored, schema, [], added, left)
+    return reclaimed(stored, declared.trusted, (*patterns, *_paths(finding.fields)))
+
+
+def _paths(diffs: Iterable[FieldDiff]) -> tuple[Segments, ...]:
+    return tuple(parse_pointer(diff.path) for diff in diffs)
+
+
 def reclaimed(
     live: Object, trusted: frozenset[str], patterns: tuple[Segments, ...] = ()
 ) -> list[dict[str, Any]] | None:
@@ -53,7 +79,7 @@ def reclaimed(
     `trusted` managers keep theirs, and so does everybody below a pattern. Setpoint's own plain updates lose theirs too:
     an apply never removes what an update owns.
     """
-    entries = list(managed_fields(live))
+    entries, rules = list(managed_fields(live)), rules_of(patterns)
     ours = next((entry for entry in entries if _is_ours(entry)), None)
     if ours is None:
         return None
@@ -62,31 +88,40 @@ def reclaimed(
         if not _gives_up(entry, ours, trusted):
             kept.append(entry)
             continue
-        fields = less(entry.get("fieldsV1") or {}, ours.get("fieldsV1") or {}, live, patterns)
+        fields = less(entry.get("fieldsV1") or {}, ours.get("fieldsV1") or {}, live, rules)
         if fields:
             kept.append({**entry, "fieldsV1": fields})
     return kept if kept != entries else None
 
 
-def less(theirs: Fields, ours: Fields, live: Any, patterns: tuple[Segments, ...], at: Segments = ()) -> dict[str, Any]:
+def less(theirs: Fields, ours: Fields, live: Any, rules: Rules) -> dict[str, Any]:
     """`theirs` without what `ours` has. A list item that is ours goes with the defaults that its creator got."""
     rest: dict[str, Any] = {}
+    places = _places(theirs, live)
     for step, below in theirs.items():
         if step == ".":
             continue
-        place = child_at(step, live)
-        path = (*at, place[0] if place else step)
-        if step not in ours or any(matches(pattern, path) for pattern in patterns):
+        name, child = places.get(step, (step, None))
+        inside = deeper(rules, name)
+        if step not in ours or covers(inside):
             rest[step] = below
             continue
-        mine, inside = ours[step], any(matches(pattern[: len(path)], path) for pattern in patterns)
+        mine = ours[step]
         if bool(below) != bool(mine) and "." not in mine:
             rest[step] = below  # the field itself against something inside it: not the same
         elif below and (inside or not step.startswith("k:") or "." not in mine):
-            deeper = less(below, mine, place[1] if place else None, patterns, path)
-            if deeper:
-                rest[step] = deeper
+            kept = less(below, mine, child, inside)
+            if kept:
+                rest[step] = kept
     return rest
+
+
+def _places(fields: Fields, value: Any) -> dict[str, tuple[str, Any]]:
+    """Where the steps lead in a live value, less those that lead nowhere now."""
+    if isinstance(value, list):
+        return {step: (str(at), value[at]) for step, at in indexes_of(fields, value).items()}
+    names = {step: step[2:] for step in fields if step.startswith("f:")}
+    return {step: (name, value[name]) for step, name in names.items() if isinstance(value, dict) and name in value}
 
 
 def _is_ours(entry: Mapping[str, Any]) -> bool:

@@ -11,14 +11,14 @@ from schemas.events import DriftState, Reason
 from services.kube.api.cluster import Cluster
 from services.kube.api.errors import Conflict, Forbidden, Immutable, Invalid, NotFound
 from services.kube.comparison.applying import appliable, moved
-from services.kube.comparison.schema import SchemaNode
-from services.kube.correction.patching import Patterns, corrected, removals
+from services.kube.correction.patching import Patterns, corrected
 from services.kube.correction.reclaim import reclaim
 from services.kube.correction.recreate import creatable, recreated
+from services.kube.correction.removing import less_added, less_refilled
 from services.kube.declaration.baselines import Declared
 from services.kube.declaration.origins.note import as_of
 from services.kube.masking import MaskedValue, is_secret, refuse_masked
-from services.kube.objects import Object, key_of, metadata_of, strip, version_of
+from services.kube.objects import Object, key_of, metadata_of, strip
 from services.kube.pointer import parse_ignore
 from services.kube.verdict.judge import Finding, ignored, judge
 
@@ -47,35 +47,30 @@ async def put_back(
         raise Invalid(str(error), 0, "masked") from error
     rules, schema = ignored(declared, obj), await cluster.schema(obj)
     try:
-        stored = await _apply(cluster, obj, live, finding, (*rules, *finding.left), schema)
+        stored = await _apply(cluster, declared, live, finding, rules)
     except Invalid as error:
         if live is None:
             raise
         stored = await _otherwise(cluster, declared, rules, error, recreate)
     left = moved(finding.left, live, stored, schema) if live else ()
-    return await reclaim(cluster, stored, declared.trusted, (*rules, *left))
+    return await reclaim(cluster, declared, stored, (*rules, *left))
 
 
 async def _apply(
-    cluster: Cluster, obj: Object, live: Object | None, finding: Finding, left: tuple[str, ...], schema: SchemaNode
+    cluster: Cluster, declared: Declared, live: Object | None, finding: Finding, rules: tuple[str, ...]
 ) -> Object:
-    """Remove what was added, under a test of its value, then apply the manifest."""
-    body = appliable(obj, live, left, schema)  # before indexes move
+    """Remove what was added, then apply the manifest."""
+    schema, left = await cluster.schema(declared.obj), (*rules, *finding.left)
+    body = appliable(declared.obj, live, left, schema)  # before indexes move
     extra = [diff for diff in finding.fields if diff.kind == "added"]
-    if live is not None and extra:
-        patch = removals(live, extra, parse_ignore(left))
-        if patch:
-            live = await _patched(cluster, live, patch)
-        if len(extra) == len(finding.fields):
-            return live
-    return await cluster.apply(body)
-
-
-async def _patched(cluster: Cluster, live: Object, patch: list[Object]) -> Object:
-    try:
-        return await cluster.json_patch(key_of(live), version_of(live), patch)
-    except NotFound as error:
-        raise Conflict("somebody has deleted it meanwhile", 404, error.reason) from error
+    if live is None or not extra:
+        return await cluster.apply(body)
+    less = await less_added(cluster, live, extra, left)
+    if len(extra) == len(finding.fields):
+        return less
+    stored = await cluster.apply(body)
+    left = (*rules, *moved(finding.left, live, stored, schema))
+    return await less_refilled(cluster, declared, live, stored, extra, left)
 
 
 async def _otherwise(

@@ -14,7 +14,7 @@ from services.kube.pointer import resolve
 from services.reconciler.actions.base import Rule
 from services.reconciler.actions.diffs import changes
 from services.reconciler.actions.operation import MARK, Applied, Operation, Plan, Scene
-from services.reconciler.actions.seen import conditioned, later, mark_of, named, refused, see, subject, write
+from services.reconciler.actions.seen import conditioned, later, mark_of, marked_by, named, refused, see, subject, write
 from services.reconciler.guards.base import Denial
 
 APPLICATION = ("argoproj.io", "Application")
@@ -55,7 +55,7 @@ class ArgocdSync(Operation[Parameters]):
     async def apply(self, plan: Plan, scene: Scene[Parameters]) -> Applied:
         if not plan.so:
             body = _body(scene, told=True)
-            await write(scene, plan.state, body, lambda live: not is_busy(live), done=scene.action_id)
+            await write(scene, plan.state, body, lambda live: not is_busy(live), done=marked_by(scene.action_id))
         return Applied()
 
     async def unmet(self, plan: Plan, applied: Applied, scene: Scene[Parameters]) -> str | None:

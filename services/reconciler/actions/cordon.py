@@ -18,6 +18,7 @@ from services.reconciler.actions.seen import (
     Seen,
     conditioned,
     mark_of,
+    marked_by,
     marks,
     named,
     refused,
@@ -106,7 +107,7 @@ async def turn(scene: Scene[Any], found: Seen, closes: bool, notes: Mapping[str,
     """Cordon or uncordon, unless somebody has meanwhile."""
     stood = is_cordoned(found.live)
     return await write(
-        scene, found, turned(closes, notes), lambda node: is_cordoned(node) is stood, done=scene.action_id
+        scene, found, turned(closes, notes), lambda node: is_cordoned(node) is stood, done=marked_by(scene.action_id)
     )
 
 

@@ -25,6 +25,7 @@ from services.reconciler.actions.seen import (
     before_of,
     conditioned,
     mark_of,
+    marked_by,
     marks,
     named,
     refused,
@@ -82,7 +83,9 @@ class _Marking(Operation[P]):
         found, to = plan.state
         stood = _some(found.live, self.place, to)
         body = self._body(to, scene, plan.before)
-        await write(scene, found, body, lambda live: _some(live, self.place, to) == stood, done=scene.action_id)
+        await write(
+            scene, found, body, lambda live: _some(live, self.place, to) == stood, done=marked_by(scene.action_id)
+        )
         return Applied()
 
     async def unmet(self, plan: Plan, applied: Applied, scene: Scene[P]) -> str | None:

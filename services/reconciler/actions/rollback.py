@@ -1,32 +1,36 @@
 """Put a workload's pod template back to an earlier revision, as `kubectl rollout undo` does.
 
 Deployments keep revisions as ReplicaSets, StatefulSets and DaemonSets as ControllerRevisions; both are told apart by
-name, since their numbers move when one becomes current again. The write tests uid and template, so it holds only for
-what was planned. What was rolled back from is noted: without that, a second rollback would go forward to it again.
+name, since their numbers move when one becomes current again. The write holds only while the template is what was
+planned on. What was rolled back from is noted: without that, a second rollback would go forward to it again.
 The undo puts the template back that stood before, if nobody has changed it since.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.actions import Rollback as Parameters
 from schemas.events import Reason
+from services.kube.api.errors import Conflict
 from services.kube.objects import Object, metadata_of
 from services.kube.pointer import escape, resolve
 from services.reconciler.actions.available import unavailable
 from services.reconciler.actions.base import Rule
 from services.reconciler.actions.diffs import changes
 from services.reconciler.actions.operation import Applied, Operation, Plan, Scene
+from services.reconciler.actions.patch import conditions
 from services.reconciler.actions.restart import stands_still
 from services.reconciler.actions.rights import rules_on
 from services.reconciler.actions.seen import (
+    TRIES,
     Seen,
     annotations_of,
     before_of,
     later,
     mark_of,
+    marked_by,
     marks,
     named,
     refused,
@@ -93,11 +97,9 @@ class Rollback(Operation[Parameters]):
 
     async def apply(self, plan: Plan, scene: Scene[Parameters]) -> Applied:
         """Conflict where the template is another by now; what this action has written already is left alone."""
-        if plan.so or plan.target is None:
-            return Applied()
-        found = await see(scene, plan.target)
-        if isinstance(found, Denial) or mark_of(found.live) != scene.action_id:
-            await scene.api.patch(plan.target, plan.state, form="json")
+        if not plan.so:
+            found, to, notes = plan.state
+            await _put(found, to, notes, scene, done=marked_by(scene.action_id))
         return Applied()
 
     async def unmet(self, plan: Plan, applied: Applied, scene: Scene[Parameters]) -> str | None:
@@ -120,7 +122,7 @@ class Rollback(Operation[Parameters]):
         if old is None:
             return f"its history no longer has {before['from']}"
         left = [name for name in left_behind(found.live) if name != before["from"]]
-        await scene.api.patch(found.target, operations(found.live, old, {**unmarked(), **_left(left)}), form="json")
+        await _put(found, old, {**unmarked(), **_left(left)}, scene)
         return None
 
 
@@ -157,14 +159,13 @@ def left_behind(live: Object) -> list[str]:
     return [str(name) for name in found] if isinstance(found, list) else []
 
 
-def operations(live: Object, to: Revision, notes: Mapping[str, str | None]) -> list[Object]:
-    """The JSON patch: this object, with this template, gets that one and these annotations (None: goes)."""
+def operations(live: Object, to: Revision, notes: Mapping[str, str | None], *, version: bool = True) -> list[Object]:
+    """The JSON patch: this object, with `version` only as it was looked at, gets that template and these annotations
+    (None: goes). The first annotation of an object makes the map of them, so that the version has to be tested."""
     stand = annotations_of(live)
     changed: list[Object] = [
-        {"op": "test", "path": "/metadata/uid", "value": metadata_of(live).get("uid")},
-        {"op": "test", "path": "/spec/template", "value": resolve(live, TEMPLATE)},
-        {"op": "replace", "path": "/spec/template", "value": to.template},
-    ]
+        *conditions(live, version=version), {"op": "replace", "path": "/spec/template", "value": to.template},
+    ]  # fmt: skip
     kept = {name: text for name, text in notes.items() if text is not None}
     if not stand:
         return [*changed, {"op": "add", "path": "/metadata/annotations", "value": kept}]
@@ -180,10 +181,32 @@ async def _planned(found: Seen, now: Revision, to: Revision, scene: Scene[Parame
         return Plan(found.target, words, so=True)
     before = {"action": scene.action_id, "uid": found.uid, "from": now.name, "to": to.name}
     left = [*(name for name in left_behind(found.live) if name not in (now.name, to.name)), now.name]
-    body = operations(found.live, to, {**marks(scene, before), **_left(left)})
+    notes = {**marks(scene, before), **_left(left)}
+    body = operations(found.live, to, notes, version=False)
     after = await scene.api.patch(found.target, body, form="json", dry_run=True)
     diff = changes(found.live, after, scene.mask_key)
-    return Plan(found.target, words, diff, (found.target,), before=before, state=body)
+    return Plan(found.target, words, diff, (found.target,), before=before, state=(found, to, notes))
+
+
+async def _put(
+    found: Seen, to: Revision, notes: Mapping[str, str | None], scene: Scene[Any],
+    done: Callable[[Object], bool] | None = None,
+) -> None:  # fmt: skip
+    """Write while the template is the one that was looked at, whatever controllers write beside it."""
+    stood = resolve(found.live, TEMPLATE)
+    for left in reversed(range(TRIES)):
+        try:
+            await scene.api.patch(found.target, operations(found.live, to, notes), form="json")
+            return
+        except Conflict:
+            again = await see(scene, found.target)
+            if isinstance(again, Denial):
+                raise
+            if done is not None and done(again.live):
+                return
+            if not left or resolve(again.live, TEMPLATE) != stood:
+                raise
+            found = again
 
 
 def _unsettled(found: Seen, scene: Scene[Any]) -> Denial | None:

@@ -1,8 +1,8 @@
 """Run a CronJob's job once, now, as `kubectl create job --from` does.
 
 The Job's name is made of the action's id, so that a second run finds the first one's. It belongs to the CronJob, whose
-history limits clean it up. Where the CronJob forbids two at once and one is running, it waits. What a job did cannot be
-taken back.
+history limits clean it up. Where the CronJob forbids two at once and one is running, it waits: the Jobs are looked at,
+since `status.active` knows only those that its own controller has started. What a job did cannot be taken back.
 """
 
 from schemas.actions import RunJob as Parameters
@@ -28,7 +28,7 @@ class RunJob(Operation[Parameters]):
     example = "runJob: {cronJob: CronJob/payments/report}"
 
     def rules(self, parameters: Parameters) -> tuple[Rule, ...]:
-        return Rule("batch", "cronjobs", ("get",)), Rule("batch", "jobs", ("get", "create"))
+        return Rule("batch", "cronjobs", ("get",)), Rule("batch", "jobs", ("get", "list", "create"))
 
     async def plan(self, scene: Scene[Parameters]) -> Plan:
         target = subject(scene)
@@ -44,7 +44,7 @@ class RunJob(Operation[Parameters]):
             ours = mark_of(live) == scene.action_id
             denial = None if ours else Denial(Reason.CONFLICT, f"somebody else's Job is named {job.name}")
             return Plan(found.target, words, so=ours, ours=ours, denial=denial)
-        if resolve(found.live, ("spec", "concurrencyPolicy")) == "Forbid" and resolve(found.live, ("status", "active")):
+        if resolve(found.live, ("spec", "concurrencyPolicy")) == "Forbid" and await _is_running(found, scene):
             return Plan(found.target, words, denial=later(scene, Reason.LATER, "a job of it is running", BUSY_S))
         manifest = manifest_of(found, job, scene.action_id)
         await scene.api.create(manifest, dry_run=True)
@@ -75,11 +75,23 @@ def not_complete(live: Object) -> str | None:
     return f"the Job is not complete: {status.get('active') or 0} active, {status.get('failed') or 0} failed"
 
 
+def has_ended(job: Object) -> bool:
+    """Whether nothing of it runs any more, by its controller's word."""
+    conditions = resolve(job, ("status", "conditions")) or ()
+    return any(one.get("status") == "True" and one.get("type") in ("Complete", "Failed") for one in conditions)
+
+
 def job_of(cron_job: Target, action_id: str) -> Target:
     """The Job that this action makes."""
     ending = f"-setpoint-{action_id[:10]}"
     name = cron_job.name[: LONGEST - len(ending)].rstrip("-.") + ending
     return cron_job.model_copy(update={"kind": "Job", "name": name, "uid": None})
+
+
+def owner_of(job: Object) -> str | None:
+    """The uid of the one that made it, or that it was made for."""
+    owners = metadata_of(job).get("ownerReferences") or ()
+    return next((str(one.get("uid")) for one in owners if one.get("controller")), None)
 
 
 def manifest_of(found: Seen, job: Target, action_id: str) -> Object:
@@ -97,6 +109,11 @@ def manifest_of(found: Seen, job: Target, action_id: str) -> Object:
         },
         "spec": template.get("spec") or {},
     }  # fmt: skip
+
+
+async def _is_running(found: Seen, scene: Scene[Parameters]) -> bool:
+    jobs = await scene.api.list("batch", "Job", found.target.namespace)
+    return any(owner_of(job) == found.uid and not has_ended(job) for job in jobs)
 
 
 async def _create(manifest: Object, job: Target, scene: Scene[Parameters]) -> None:

@@ -23,6 +23,7 @@ from services.reconciler.actions.seen import (
     before_of,
     conditioned,
     mark_of,
+    marked_by,
     marks,
     named,
     refused,
@@ -72,7 +73,7 @@ class Scale(Operation[Parameters]):
         seen, before = plan.state
         await write(
             scene, seen, _body(scene, before), lambda live: resolve(live, REPLICAS) == before["replicas"],
-            done=scene.action_id,
+            done=marked_by(scene.action_id),
         )  # fmt: skip
         return Applied(state=before)
 

@@ -95,6 +95,11 @@ def mark_of(live: Object) -> str | None:
     return annotations_of(live).get(MARK)
 
 
+def marked_by(action_id: str) -> Callable[[Object], bool]:
+    """Whether an object was written last by this action."""
+    return lambda live: mark_of(live) == action_id
+
+
 def before_of(live: Object) -> dict[str, Any]:
     """What stood before the marked action, as it noted; empty where nothing readable is noted."""
     try:
@@ -124,12 +129,13 @@ def conditioned(body: Object, live: Object, *, version: bool = True) -> Object:
 
 
 async def write(
-    scene: Scene[Any], seen: Seen, body: Object, holds: Callable[[Object], bool], *, done: str | None = None
-) -> Object:
+    scene: Scene[Any], seen: Seen, body: Object, holds: Callable[[Object], bool], *,
+    done: Callable[[Object], bool] | None = None,
+) -> Object:  # fmt: skip
     """Merge patch while `holds` is true of what stands there; the object as stored.
 
     Others write the same object all the time, a controller its status: after a Conflict it is looked at again, and
-    written where it still holds. An object that carries `done` as its mark was written already, and is left alone.
+    written where it still holds. One of which `done` is true was written already, and is left alone.
     Raises Conflict where it does not hold any more, or where there is no end of it.
     """
     for left in reversed(range(TRIES)):
@@ -139,7 +145,7 @@ async def write(
             found = await see(scene, seen.target)
             if isinstance(found, Denial):
                 raise
-            if done is not None and mark_of(found.live) == done:
+            if done is not None and done(found.live):
                 return found.live
             if not left or not holds(found.live):
                 raise

@@ -8,6 +8,7 @@ of it: the verification says so.
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from schemas import actions
@@ -18,19 +19,23 @@ from services.kube.objects import Object
 from services.kube.pointer import resolve
 from services.reconciler.actions.base import Rule
 from services.reconciler.actions.diffs import changes
-from services.reconciler.actions.operation import MARK, Applied, Operation, Plan, Scene
+from services.reconciler.actions.operation import Applied, Operation, Plan, Scene
 from services.reconciler.actions.patch import annotated
 from services.reconciler.actions.rights import rules_on
 from services.reconciler.actions.seen import (
     Seen,
     annotations_of,
+    before_of,
     conditioned,
     mark_of,
+    marked_by,
+    marks,
     named,
     refused,
     see,
     seen_again,
     subject,
+    unmarked,
     write,
 )
 from services.reconciler.actions.suspension import AUTOMATED, SWITCHES, Switch, nested, switch_of
@@ -59,7 +64,7 @@ class Suspend(Operation[actions.Suspend]):
         if isinstance(seen, Plan):
             return seen
         found, switch = seen
-        ours = note_of(found.live).get("action") == scene.action_id
+        ours = _is_suspended_by(scene.action_id, found.live)
         if switch.is_on(found.live):
             before = _before(scene.action_id, found, note_of(found.live).get("was")) if ours else {}
             return Plan(found.target, words, so=True, ours=ours, before=before, state=switch)
@@ -76,7 +81,8 @@ class Suspend(Operation[actions.Suspend]):
             return Applied()
         found, switch, body = plan.state
         stood = resolve(found.live, switch.path)
-        await write(scene, found, body, lambda live: resolve(live, switch.path) == stood)
+        ours = partial(_is_suspended_by, scene.action_id)
+        await write(scene, found, body, lambda live: resolve(live, switch.path) == stood, done=ours)
         return Applied()
 
     async def unmet(self, plan: Plan, applied: Applied, scene: Scene[actions.Suspend]) -> str | None:
@@ -91,10 +97,11 @@ class Suspend(Operation[actions.Suspend]):
         switch = _switch(found.target)
         if not switch.is_on(found.live):
             return None
-        if note_of(found.live).get("action") != before["action"]:
+        ours = partial(_is_suspended_by, before["action"])
+        if not ours(found.live):
             return "somebody else has suspended it by now"
         body = annotated(nested(switch.path, before.get("was")), {NOTE: None})
-        await write(scene, found, body, lambda live: note_of(live).get("action") == before["action"])
+        await write(scene, found, body, ours)
         return None
 
 
@@ -117,7 +124,8 @@ class Resume(Operation[actions.Resume]):
         found, switch = seen
         ours = mark_of(found.live) == scene.action_id
         if not switch.is_on(found.live):
-            return Plan(found.target, words, so=True, ours=ours, state=switch)
+            before = before_of(found.live) if ours else {}
+            return Plan(found.target, words, so=True, ours=ours, before=before, state=switch)
         if ours:
             return refused(found.target, words, Reason.NO_LONGER_TRUE, "somebody has suspended it since")
         to = resumed(found.live, switch)
@@ -126,7 +134,7 @@ class Resume(Operation[actions.Resume]):
             return refused(found.target, words, Reason.PARAMETERS, message)
         note = annotations_of(found.live).get(NOTE)
         before = {**_before(scene.action_id, found, resolve(found.live, switch.path)), "note": note}
-        body = annotated(nested(switch.path, to), {NOTE: None, MARK: scene.action_id})
+        body = annotated(nested(switch.path, to), {**marks(scene, before), NOTE: None})
         after = await scene.api.patch(found.target, conditioned(body, found.live, version=False), dry_run=True)
         diff = changes(found.live, after, scene.mask_key)
         return Plan(found.target, words, diff, (found.target,), before=before, state=(found, switch, body))
@@ -136,7 +144,9 @@ class Resume(Operation[actions.Resume]):
             return Applied()
         found, switch, body = plan.state
         stood = resolve(found.live, switch.path)
-        await write(scene, found, body, lambda live: resolve(live, switch.path) == stood, done=scene.action_id)
+        await write(
+            scene, found, body, lambda live: resolve(live, switch.path) == stood, done=marked_by(scene.action_id)
+        )
         return Applied()
 
     async def unmet(self, plan: Plan, applied: Applied, scene: Scene[actions.Resume]) -> str | None:
@@ -153,7 +163,7 @@ class Resume(Operation[actions.Resume]):
             return None
         if mark_of(found.live) != before["action"]:
             return "something else has been done to it since"
-        body = annotated(nested(switch.path, before["was"]), {NOTE: before["note"], MARK: None})
+        body = annotated(nested(switch.path, before["was"]), {**unmarked(), NOTE: before["note"]})
         await write(scene, found, body, lambda live: mark_of(live) == before["action"])
         return None
 
@@ -165,6 +175,10 @@ def note_of(live: Object) -> dict[str, Any]:
     except (ValueError, TypeError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _is_suspended_by(action_id: str, live: Object) -> bool:
+    return bool(note_of(live).get("action") == action_id)
 
 
 def resumed(live: Object, switch: Switch) -> Any:

@@ -8,6 +8,7 @@ an object that fails again is the same failure: one that cannot be put back must
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from schemas.events import Outcome, Reason, Verdict
 from services.reconciler.guards.base import Denial, Request
@@ -23,16 +24,14 @@ def breaker(request: Request) -> Denial | None:
     """Wait for `wait` after the last of `failures` failed actions in a row; then while the one that tries is under
     way."""
     limit, action = request.policy.spec.limits.breaker, request.doing
-    entries = request.tally.of_action(action)
-    if len(entries) < limit.failures:
-        return None
-    failed = _last_of(reversed(entries), limit.failures, request.case is None)
+    failed = _last_of(reversed(request.tally.ended_of(action)), limit.failures, request.case is None)
     if failed is None:
         return None
     message = f"{limit.failures} {action} actions in a row have failed, the last: {failed.reason or failed.outcome}"
     if request.now < failed.at + limit.wait:
         return Denial(Reason.BREAKER, message, failed.at + limit.wait, Verdict.WAIT)
-    probe = next((entry for entry in reversed(entries) if entry.at > failed.at and entry.outcome is None), None)
+    later = takewhile(lambda entry: entry.at > failed.at, reversed(request.tally.of_action(action)))
+    probe = next((entry for entry in later if entry.outcome is None), None)
     if probe is None:
         return None
     until = _next_look(probe.at, request.now, limit.wait)
