@@ -1,78 +1,41 @@
 """How a source says that something is wrong: `fired` and `resolved` make the event and say where it goes.
 
-An alert's identity is its source's own: what stays the same from its beginning to its end, however often and in
-whatever order it is told. The event's id follows from it, so that a second delivery has the same id.
+What they take and make is `services/runtime/alerts/made.py`'s: here the source's sender tells it, through the gateway.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec
 
-from schemas.alerts import AlertFired, AlertResolved, Scalar, Severity
-from schemas.events import make_event, stable_id
+from schemas.events import Event
 from schemas.target import Target
 from schemas.topics import TopicName
 from services.gateway.source import Made, Sender
+from services.runtime.alerts import made
+from services.runtime.alerts.made import LONGEST_SUMMARY, alert_id_of, one_line
 
-T = TypeVar("T")
-MOST_LABELS, LONGEST_VALUE, LONGEST_SUMMARY = 64, 1024, 500
+__all__ = ["LONGEST_SUMMARY", "alert_id_of", "fired", "one_line", "origin", "resolved", "to_topic"]
 
-
-def alert_id_of(cluster: str, source: str, *identity: object) -> str:
-    """One life of one alert: `identity` is a fingerprint and its beginning, say."""
-    return stable_id(cluster, source, *identity)
+SaidP = ParamSpec("SaidP")
 
 
-def fired(
-    source: str, sender: Sender, target: Target, *, alert_id: str, name: str, severity: Severity, lasting: bool,
-    onset: datetime, now: datetime, labels: Mapping[str, str], values: Mapping[str, Scalar] | None = None,
-    summary: str = "", url: str = "",
-) -> Made:  # fmt: skip
-    """An alert that fires. What is too long or too much is cut; control characters become spaces."""
-    data = AlertFired(
-        alert_id=alert_id, target=target, source=source, sender=sender.name, name=one_line(name, LONGEST_VALUE),
-        severity=severity, lasting=lasting, onset=onset, fired_at=now, labels=_cut(labels),
-        values={one_line(key, LONGEST_VALUE): _scalar(value) for key, value in _first((values or {}).items())},
-        summary=one_line(summary, LONGEST_SUMMARY), url=one_line(url, LONGEST_VALUE),
-    )  # fmt: skip
-    return _made(source, data, "fired")
+def origin(source: str) -> str:
+    """What the gateway's events name as their own source."""
+    return f"setpoint/gateway/{source}"
 
 
-def resolved(
-    source: str, sender: Sender, target: Target, *, alert_id: str, name: str, onset: datetime, resolved_at: datetime
-) -> Made:
-    """The end of an alert."""
-    data = AlertResolved(
-        alert_id=alert_id, target=target, source=source, sender=sender.name, name=one_line(name, LONGEST_VALUE),
-        onset=onset, resolved_at=resolved_at,
-    )  # fmt: skip
-    return _made(source, data, "resolved")
+def to_topic(event: Event[Any]) -> Made:
+    """An alert's event, and where it goes."""
+    return Made(TopicName.ALERTS, event.data.target.cluster, event)
 
 
-def one_line(text: str, most: int) -> str:
-    """At most `most` characters, none of which ends a line or moves a cursor."""
-    return "".join(letter if letter.isprintable() else " " for letter in text[:most]).strip()
+def _sent(
+    make: Callable[Concatenate[str, str, str, Target, SaidP], Event[Any]],
+) -> Callable[Concatenate[str, Sender, Target, SaidP], Made]:
+    def send(source: str, sender: Sender, target: Target, /, *args: SaidP.args, **said: SaidP.kwargs) -> Made:
+        return to_topic(make(origin(source), source, sender.name, target, *args, **said))
+
+    return send
 
 
-def _made(source: str, data: AlertFired | AlertResolved, what: str) -> Made:
-    event = make_event(
-        data, id=stable_id(data.alert_id, what), source=f"setpoint/gateway/{source}", subject=data.target.subject,
-        time=data.fired_at if isinstance(data, AlertFired) else data.resolved_at, correlationid=data.alert_id,
-    )  # fmt: skip
-    return Made(TopicName.ALERTS, data.target.cluster, event)
-
-
-def _first(items: Iterable[T]) -> Iterator[T]:
-    return islice(items, MOST_LABELS)
-
-
-def _cut(labels: Mapping[str, str]) -> dict[str, str]:
-    return {one_line(name, LONGEST_VALUE): one_line(value, LONGEST_VALUE) for name, value in _first(labels.items())}
-
-
-def _scalar(value: Scalar) -> Scalar:
-    """Whole numbers beyond 64 bits, which JSON readers would round, become text."""
-    if isinstance(value, str):
-        return one_line(value, LONGEST_VALUE)
-    return str(value) if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
+fired = _sent(made.fired)
+resolved = _sent(made.resolved)

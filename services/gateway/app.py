@@ -20,6 +20,7 @@ from starlette.types import Scope
 
 from services.gateway.answers import RETRY_AFTER_S, STATUS, UNKNOWN, Answer, Refused
 from services.gateway.approvals import APPROVALS, MAX_BYTES, read_answer, user_of
+from services.gateway.defects import place_of
 from services.gateway.limits import Budget, Rates
 from services.gateway.openapi import document_of
 from services.gateway.proof import PEER, REPEATED
@@ -69,7 +70,7 @@ class Ingest:
             answer, detail = refusal.answer, refusal.detail
         except Exception as error:  # noqa: BLE001 - the sender is answered, and the log names what failed
             answer = Answer.FAILED
-            self.log.error("a request failed", source=source, kind=type(error).__name__, place=_place(error))
+            self.log.error("a request failed", source=source, kind=type(error).__name__, place=place_of(error))
         self._count(source, answer, detail)
         self.metrics.observe("ingest_seconds", self.clock.monotonic() - began)
         return _response(answer, detail, count)
@@ -98,7 +99,7 @@ class Ingest:
         """How many events the broker has taken."""
         if source is None:
             raise Refused(Answer.UNKNOWN_SOURCE, "there is no such source")
-        known, headers = self.secrets().get((source.name, name), NOBODY), headers_of(request.scope)
+        known, headers = self.secrets().get((source.name, name), NOBODY), framed(headers_of(request.scope))
         late = source.proof.needs_body
         if not late and not source.proves(headers, b"", known.secrets, self.clock.now()):
             raise Refused(Answer.UNAUTHORIZED)
@@ -116,7 +117,7 @@ class Ingest:
             return await self._publish(source, inbound)
 
     async def _take_answer(self, request: Request, approval_id: str) -> int:
-        headers, now = headers_of(request.scope), self.clock.now()
+        headers, now = framed(headers_of(request.scope)), self.clock.now()
         user = user_of(headers, self.secrets(), now)
         if user is None:
             raise Refused(Answer.UNAUTHORIZED)
@@ -209,6 +210,14 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return {**found, PEER: REPEATED.join(names)} if names else found
 
 
+def framed(headers: dict[str, str]) -> dict[str, str]:
+    """The headers of a body with one end. Raises Refused where a length and chunks say two: what stands before the
+    gateway may have believed the other, and would take the rest for another request (RFC 9112, 6.3)."""
+    if "content-length" in headers and "transfer-encoding" in headers:
+        raise Refused(Answer.INVALID, "content-length and transfer-encoding")
+    return headers
+
+
 def _size(headers: Mapping[str, str], most: int) -> int:
     """How much a body may become; raises Refused where it says itself that it is too much."""
     told = headers.get("content-length", "")
@@ -231,14 +240,8 @@ def _response(answer: Answer, detail: str, count: int) -> Response:
     elif detail:
         body["detail"] = detail
     headers = {"retry-after": str(RETRY_AFTER_S)} if STATUS[answer] == 503 else {}
+    if answer is Answer.INVALID:
+        headers["connection"] = "close"
     if answer is Answer.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
     return JSONResponse(body, STATUS[answer], headers)
-
-
-def _place(error: BaseException) -> str:
-    """Where it was raised. An exception's own text may quote what was sent."""
-    trace, place = error.__traceback__, ""
-    while trace is not None:
-        place, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
-    return place

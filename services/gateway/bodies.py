@@ -1,21 +1,26 @@
 """What sources read out of a JSON body that may hold anything: the wrong type is as good as nothing there.
 
-Nothing here raises but `document`, so that one odd field costs that field and not its alert. Times are bounded: a year
-that calendars cannot calculate with, or that an analytics column cannot hold, is no time.
+Nothing here raises but `document`, so that one odd field costs that field and not its alert. What the watcher reads in
+the same way stands in `services/runtime/alerts/loose.py`.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from services.gateway.source import Unreadable
+from services.runtime.alerts.loose import as_json, child, first_text, moment, text, texts
 
-FIRST_YEAR, LAST_YEAR = 1970, 2261  # the latter is the last whole year of a 64-bit count of nanoseconds
+__all__ = [
+    "DEEPEST", "MOST_ALERTS", "address", "as_json", "child", "document", "ended", "first_text", "moment", "number",
+    "text", "texts",
+]  # fmt: skip
+
 MOST_ALERTS = 5_000
 """Of one body: beyond it they are counted, not read, so that one request's events fit into memory."""
-LONGEST_NUMBER, LONGEST_TIME = 32, 40
+LONGEST_NUMBER = 32
 DEEPEST = 100
 """Levels of lists and maps. What is deeper would cost whoever walks it later, and no sender needs it."""
 
@@ -29,54 +34,6 @@ def document(body: bytes, hint: str = "") -> Any:
     if body.count(b"{") + body.count(b"[") > DEEPEST and _too_deep(found):
         raise Unreadable(f"nested deeper than {DEEPEST} levels")
     return found
-
-
-def text(value: Mapping[str, Any], name: str) -> str:
-    """A text, or ""."""
-    found = value.get(name)
-    return found if isinstance(found, str) else ""
-
-
-def child(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A map, or an empty one."""
-    found = value.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def first_text(value: Mapping[str, Any], *names: str) -> str:
-    """The first of these that is a text and not empty, or ""."""
-    return next((found for name in names if (found := text(value, name))), "")
-
-
-def texts(value: Mapping[str, Any]) -> dict[str, str]:
-    """Its entries that are text or a number, as text."""
-    return {
-        name: str(one)
-        for name, one in value.items()
-        if isinstance(one, str | int | float) and not isinstance(one, bool)
-    }
-
-
-def moment(value: object) -> datetime | None:
-    """RFC 3339 with up to nine digits and any offset → UTC with microseconds; None for what is none, or year 1."""
-    if not isinstance(value, str) or len(value) > LONGEST_TIME:
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-        if found.tzinfo is None:
-            return None
-        found = found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return found if FIRST_YEAR <= found.year <= LAST_YEAR else None
-
-
-def as_json(value: object) -> str | None:
-    """A list or a map as JSON text; None for what is nested too deep to be written."""
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError:
-        return None
 
 
 def ended(value: object, onset: datetime, now: datetime) -> datetime:

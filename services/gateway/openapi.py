@@ -28,7 +28,7 @@ def _body(*required: str, **properties: Any) -> dict[str, Any]:
 GROUP = {"type": "array", "items": _body("startsAt", status={"enum": ["firing", "resolved"]}, labels=OBJECT)}
 CLOUD_EVENT = _body(
     "specversion", "id", "source", "type", specversion={"const": "1.0"}, id=TEXT, source=TEXT, type=TEXT,
-    data=_body(
+    time=TEXT, subject=TEXT, data_base64={"type": "string", "contentEncoding": "base64"}, data=_body(
         name=TEXT, severity=TEXT, status={"enum": ["firing", "resolved"]}, startsAt=TEXT, fingerprint=TEXT,
         labels={"type": "object", "additionalProperties": TEXT}, values=OBJECT, summary=TEXT, url=TEXT, target=TEXT,
     ),

@@ -1,7 +1,8 @@
-"""The gateway's wiring. In: HTTP. Out: setpoint-alerts, setpoint-approvals, setpoint-audit, setpoint-metrics.
+"""The gateway's wiring. In: HTTP, and topics that others write. Out: setpoint-alerts, -approvals, -audit, -metrics, and
+-dead-letter for what on such a topic cannot be read.
 
 Steps of a request: known source → proof of a secret → not too many → body within its limit → events → the broker's
-acknowledgement.
+acknowledgement. Steps of an intake: records → events → one transaction with the offset.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from typing import Any
 
 from services.gateway.app import Ingest, make_app
 from services.gateway.approvals import APPROVALS
+from services.gateway.intake import intakes_of
 from services.gateway.secrets import Secrets, secrets_file
 from services.gateway.server import Listener, serving
 from services.gateway.sink import Sink
@@ -21,7 +23,7 @@ from services.runtime.logging import Log
 from services.runtime.metrics import Metrics
 from services.runtime.sampling import publish_metrics
 from services.runtime.settings import Settings
-from services.runtime.tasks import background
+from services.runtime.tasks import background, run_until
 
 LOOK_S = 10.0
 
@@ -32,6 +34,7 @@ async def run_gateway(
     """Run until `stop`, then answer what is under way. Raises Permanent for secrets or certificates that are wrong."""
     bootstrap = str(settings.need("kafka", "--kafka"))
     secrets = secrets_file(settings.need("gateway_secrets", "--gateway-secrets"), frozenset({*SOURCES, APPROVALS}))
+    intakes = intakes_of(settings, SOURCES, clock=clock, health=health, metrics=metrics, log=log)
     sink = Sink(bootstrap, clock, log)
     ingest = Ingest(
         SOURCES, lambda: secrets.value, sink, clock=clock, metrics=metrics, log=log, rate=settings.gateway_rate
@@ -45,7 +48,7 @@ async def run_gateway(
     async with background(*parts), serving(make_app(ingest), listener, ingest.refused_below) as port:
         scheme = "https" if listener.certificate else "http"
         log.info("listens", url=f"{scheme}://{listener.host}:{port}", senders=len(secrets.value))
-        await stop.wait()
+        await run_until(stop, *(intake.run() for intake in intakes))
 
 
 async def _keep_fresh(secrets: LastGood[Secrets], clock: Clock, log: Log) -> None:

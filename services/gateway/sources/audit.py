@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from schemas.events import AuditObserved, Event, make_event, stable_id
 from schemas.target import CLUSTER_SCOPED, CORE
 from schemas.topics import TopicName
+from services.gateway.alerts import one_line
 from services.gateway.proof import BEARER
 from services.gateway.source import Inbound, Made, Reading, Source, Unreadable
 
@@ -27,7 +28,7 @@ NO_CHANGE = frozenset(
 )
 """Subresources through which nobody changes what is declared."""
 CHATTER = frozenset({("coordination.k8s.io", "leases"), ("", "events"), ("events.k8s.io", "events")})
-LONGEST_MANAGER = 128
+LONGEST_MANAGER, LONGEST_USER = 128, 1024
 MAX_BYTES = 32 * 1024 * 1024
 
 
@@ -84,15 +85,18 @@ def field_manager(item: Mapping[str, Any]) -> str:
 
 
 def _event(item: Mapping[str, Any], cluster: str) -> Event[AuditObserved] | None:
+    """None for what no object could be called. The user agent is whatever any client of the API server says."""
     about, metadata = _map(item, "objectRef"), _map(_map(item, "responseObject"), "metadata")
     group, resource, namespace, name = (_text(about, part) for part in ("apiGroup", "resource", "namespace", "name"))
     version = metadata.get("resourceVersion")
+    if not f"{group}{resource}{namespace}{name}{_text(about, 'subresource')}".isprintable():
+        return None
     try:
         data = AuditObserved(
             cluster=cluster, group=group, resource=resource, namespace=namespace, name=name,
-            subresource=_text(about, "subresource"), verb=item["verb"], user=_map(item, "user").get("username"),
-            acting_as=_map(item, "impersonatedUser").get("username"), manager=field_manager(item),
-            user_agent=_text(item, "userAgent")[:256], received=item.get("requestReceivedTimestamp"),
+            subresource=_text(about, "subresource"), verb=item["verb"], user=_shown(_map(item, "user").get("username")),
+            acting_as=_shown(_map(item, "impersonatedUser").get("username")), manager=field_manager(item),
+            user_agent=one_line(_text(item, "userAgent"), 256), received=item.get("requestReceivedTimestamp"),
             time=item.get("stageTimestamp"), resource_version=str(version) if version else None,
         )  # fmt: skip
     except ValidationError:
@@ -103,6 +107,11 @@ def _event(item: Mapping[str, Any], cluster: str) -> Event[AuditObserved] | None
     return make_event(
         data, id=identity, source="setpoint/gateway/audit", subject=subject, time=data.time, correlationid=identity
     )
+
+
+def _shown(user: Any) -> Any:
+    """A user's name on one line: who gives them out need not be careful. What is no text is left to the model."""
+    return one_line(user, LONGEST_USER) if isinstance(user, str) else user
 
 
 def _parameters(item: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -11,7 +11,6 @@ counts.
 """
 
 import base64
-import binascii
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -116,7 +115,7 @@ def _data(event: Body) -> Body:
     if "data_base64" in event:
         try:
             data = document(base64.b64decode(text(event, "data_base64"), validate=True))
-        except binascii.Error:
+        except ValueError:  # binascii.Error is one, and so is what is beyond ASCII
             raise Unreadable("'data_base64' is no base64") from None
     if not isinstance(data, dict):
         raise Unreadable("'data' is no JSON object")
