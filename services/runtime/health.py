@@ -1,10 +1,11 @@
 """`/live`, `/ready` and `/metrics` of a service. Ready means: it can do its work now, not only that it runs.
 
 Each part of a service states its own condition as a function that returns None (fine) or one line that says what is
-missing. `/ready` is 200 with all fine, else 503 with the lines.
+missing. `/ready` is 200 with all fine, else 503 with the lines. A note is told there as well, and counts for nothing:
+it is for what a service can do its work without.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -23,11 +24,16 @@ class Health:
         self.service = service
         self.clock = clock
         self.conditions: dict[str, Condition] = {}
+        self.notes: dict[str, Condition] = {}
         self.beats: dict[str, float] = {}
 
     def require(self, name: str, condition: Condition) -> None:
         """Add a condition, or put another one in its place."""
         self.conditions[name] = condition
+
+    def note(self, name: str, condition: Condition) -> None:
+        """Tell a condition that readiness does not depend on."""
+        self.notes[name] = condition
 
     def beat(self, name: str, *, within: float) -> None:
         """Say that loop `name` has just gone round; not ready once that is longer ago than `within` seconds."""
@@ -41,14 +47,20 @@ class Health:
 
     def problems(self) -> dict[str, str]:
         """What stands against being ready, by condition. Nobody is ready before it has said what that takes."""
-        if not self.conditions:
-            return {"start": "is starting"}
-        found = {name: condition() for name, condition in self.conditions.items()}
-        return {name: problem for name, problem in found.items() if problem}
+        return _told(self.conditions) if self.conditions else {"start": "is starting"}
+
+    def noted(self) -> dict[str, str]:
+        """What is missing and does not stand against being ready, by condition."""
+        return _told(self.notes)
 
     def _silent(self, name: str, within: float) -> str | None:
         age = self.clock.monotonic() - self.beats[name]
         return f"the loop has not gone round for {age:.0f} s" if age > within else None
+
+
+def _told(conditions: Mapping[str, Condition]) -> dict[str, str]:
+    found = {name: condition() for name, condition in conditions.items()}
+    return {name: problem for name, problem in found.items() if problem}
 
 
 @asynccontextmanager
@@ -78,6 +90,8 @@ async def _live(_: web.Request) -> web.Response:
 async def _ready(health: Health, _: web.Request) -> web.Response:
     problems = health.problems()
     body = {"service": health.service, "ready": not problems, "problems": problems}
+    if notes := health.noted():
+        body["notes"] = notes
     return web.json_response(body, status=503 if problems else 200)
 
 

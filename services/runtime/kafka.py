@@ -23,6 +23,9 @@ from services.runtime.topics import all_topics, partition_count
 
 HEADERS = [("content-type", CONTENT_TYPE.encode())]
 REQUEST_TIMEOUT_MS = 20_000
+MOST_OF_A_BATCH = 256 * 1024
+"""A cluster's events are on one partition, which has one batch under way at a time: with aiokafka's 16 KiB, and a dozen
+events in each, senders would wait for each other. Well below what brokers take by default, 1 MiB."""
 SETTLE_S, SETTLE_TRIES = 0.1, 50
 
 
@@ -45,6 +48,7 @@ def make_producer(bootstrap: str, *, client_id: str, transactional_id: str | Non
         transactional_id=transactional_id,
         transaction_timeout_ms=60_000,
         linger_ms=0,
+        max_batch_size=MOST_OF_A_BATCH,
         retry_backoff_ms=5,
         max_request_size=16 * 1024 * 1024,
         request_timeout_ms=REQUEST_TIMEOUT_MS,

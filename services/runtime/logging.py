@@ -1,7 +1,12 @@
-"""Structured logs: one JSON object a line, or coloured lines for people. Never values of objects, only their names."""
+"""Structured logs: one JSON object a line, or coloured lines for people. Never values of objects, only their names.
 
+Names come from outside too: whatever one holds, it neither ends a line nor moves a cursor.
+"""
+
+import json
 import logging
 import sys
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,7 +30,7 @@ def configure_logging(level: str = "info", form: str = "json", file: Path | None
     if form == "json":
         final: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
     else:
-        final = [structlog.dev.ConsoleRenderer(colors=target.isatty())]
+        final = [_plain, structlog.dev.ConsoleRenderer(colors=target.isatty())]
     structlog.configure(
         processors=[*shared, *final],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
@@ -67,5 +72,18 @@ def get_log(service: str) -> Log:
     return structlog.get_logger(service=service)
 
 
+def _plain(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Texts without what a terminal would obey; all else is shown by its `repr`, which has the same effect."""
+    return {name: visible(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def visible(text: str) -> str:
+    """The text, with what cannot be printed as JSON's escapes."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
+
+
 def _json(value: Any, **_: Any) -> str:
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    """JSON escapes control characters by itself, but not those that turn the reading round or end lines elsewhere."""
+    return visible(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode())

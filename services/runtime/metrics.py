@@ -16,10 +16,12 @@ from schemas.events import MetricSampled, Outcome, Sample
 Name = Literal[
     "watched_objects", "watched_kinds", "open_drifts", "watch_events_total", "watch_restarts_total", "relists_total",
     "drift_events_total", "changes_total", "dry_runs_total", "check_seconds", "publish_seconds",
+    "alert_events_total", "open_troubles", "unseen_kinds", "followed_logs", "log_lines_total",
     "partitions_owned", "decisions_total", "actions_total", "approvals_total", "actions_in_flight",
     "step_seconds", "transaction_seconds", "action_seconds", "fences_total",
     "rows_total", "inserts_total", "insert_seconds", "replays_total", "repairs_total", "record_lag", "buffered_rows",
     "ingests_total", "refusals_total", "ingested_events_total", "passed_over_total", "ingest_seconds",
+    "intake_lag",
     "dead_letters_total", "loop_errors_total",
 ]  # fmt: skip
 
@@ -53,6 +55,16 @@ WATCHER: dict[Name, Metric] = {
     "dry_runs_total": Metric("counter", "server-side dry-runs", ("result",), ("ok", "refused", "forbidden")),
     "check_seconds": Metric("histogram", "seconds from an event to its verdict"),
     "publish_seconds": Metric("histogram", "seconds from a verdict to the broker's acknowledgement"),
+    "alert_events_total": Metric("counter", "events of alerts that the watcher itself found", ("source", "event")),
+    "open_troubles": Metric("gauge", "alerts that are open, of what Kubernetes itself knows", ("alert",)),
+    "unseen_kinds": Metric("gauge", "1 where a kind may not be listed, so that its troubles are not seen", ("kind",)),
+    "followed_logs": Metric("gauge", "logs of Falco's pods that are followed now"),
+    "log_lines_total": Metric(
+        "counter",
+        "lines of Falco's logs, by what they were",
+        ("result",),
+        ("alert", "repeat", "internal", "other", "plain-alert", "too-long"),
+    ),
 }
 RECONCILER: dict[Name, Metric] = {
     "partitions_owned": Metric("gauge", "partitions whose ledger this process holds"),
@@ -99,6 +111,7 @@ GATEWAY: dict[Name, Metric] = {
     "ingested_events_total": Metric("counter", "events that the broker took, by source", ("source",)),
     "passed_over_total": Metric("counter", "things in accepted requests that make no event", ("source", "why")),
     "ingest_seconds": Metric("histogram", "seconds from a request's head to its answer"),
+    "intake_lag": Metric("gauge", "records of a topic that others write, not yet taken in", ("topic", "partition")),
 }
 EVERYWHERE: dict[Name, Metric] = {
     "dead_letters_total": Metric("counter", "records that could not be read", ("topic",)),

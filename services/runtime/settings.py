@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from schemas.base import Duration, parse_duration
 from services.runtime.errors import UsageError
+from services.runtime.intakes import Intakes
 
 PREFIX = "SETPOINT_"
 IN_CLUSTER = "in-cluster"
@@ -58,6 +59,13 @@ class Settings(BaseSettings):
         200, gt=0, description="requests a second that one sender may send; twice as many at once"
     )
     gateway_connections: int = Field(64, ge=1, description="open connections from one address; more behind a proxy")
+    intake: Intakes = Field(default={}, description="topics that others write, and how each is read, as JSON")
+    trouble: bool = Field(True, description="alerts about what Kubernetes itself knows to be wrong, by the watcher")
+    falco: bool = Field(True, description="alerts from the logs of Falco's pods, by the watcher")
+    falco_namespace: str = Field(
+        "falco", description="where Falco runs; empty for anywhere: then whoever may create pods can speak as Falco"
+    )
+    falco_selector: str = Field("app.kubernetes.io/name=falco", min_length=1, description="labels of Falco's pods")
     resync: Duration = Field(default=parse_duration("30m"), description="full comparison of everything watched")
 
     def need(self, field: str, option: str) -> Any:
@@ -80,5 +88,12 @@ def load_settings(**given: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        problems = [f"{PREFIX}{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()]
+        problems = [f"{_where(item['loc'])}: {item['msg']}" for item in error.errors()]
         raise UsageError("a setting is wrong: " + "; ".join(problems), "See 'setpoint check --help'") from error
+    except SettingsError as error:  # it names the field, and quotes nothing of it
+        raise UsageError(f"a setting is not JSON: {error}", "Write lists and maps as JSON") from None
+
+
+def _where(loc: tuple[int | str, ...]) -> str:
+    """The variable, and the place in it."""
+    return ".".join([f"{PREFIX}{loc[0]}".upper() if loc else PREFIX, *map(str, loc[1:])])

@@ -1,7 +1,8 @@
-"""The watcher's wiring. In: declared state, cluster and audit. Out: setpoint-drift, setpoint-changes, setpoint-metrics.
+"""The watcher's wiring. In: declared state, cluster and audit. Out: setpoint-drift, -changes, -alerts, -metrics.
 
 Steps: lead (one watcher a cluster) → restore the open drifts → watch the declared kinds → sightings to verdicts to
-events. Baselines are read again when their files change, discovery and a full comparison run at their own pace.
+events. Baselines are read again when their files change, discovery and a full comparison run at their own pace. Beside
+it, who leads tells alerts: of what Kubernetes itself knows to be wrong, and of Falco's logs.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from services.runtime.metrics import Metrics
 from services.runtime.sampling import publish_metrics
 from services.runtime.settings import Settings
 from services.runtime.tasks import background, run_until
+from services.watcher.alerting import alert_watchers
 from services.watcher.hearing import hear_audit
 from services.watcher.kinds import Kinds
 from services.watcher.leadership import Leadership
@@ -80,7 +82,8 @@ async def _lead(
             watcher.memory.drifts, watcher.memory.ended = told.drifts, told.ended
             audit = hear_audit(str(settings.kafka), cluster.name, partitions, watcher.hear, clock, log)
             follow = _follow(settings, watcher, kinds, declared, clock, health, metrics)
-            await _work(watcher, kinds, leadership, follow, audit)
+            alerts = alert_watchers(settings, cluster, producer, partitions, clock=clock, metrics=metrics, log=log)
+            await _work(watcher, kinds, leadership, follow, audit, *alerts)
             log.info("no longer leads", cluster=cluster.name)
         except (Temporary, KafkaError, ApiError) as error:
             if clock.monotonic() - began > STEADY_S:
