@@ -13,21 +13,27 @@ TAKEN_IN = 0.5  # seconds: the reconciler reads controls and drift from two topi
 
 
 class Controls:
-    """Writes controls for single targets."""
+    """Writes controls of the demo's own."""
 
     def __init__(self, writer: ControlWriter, clock: Clock) -> None:
         self.writer, self.clock = writer, clock
 
     async def pause(self, target: Target, reason: str) -> None:
         """Set a pause on one target, and give the reconciler the time to take it in."""
-        await self.writer.put(
-            ControlSet(name=_name(target), kind=ControlKind.PAUSE, scope=_scope(target), by=BY, reason=reason)
-        )
-        await self.clock.sleep(TAKEN_IN)
+        await self.put(ControlKind.PAUSE, _scope(target), reason)
 
     async def resume(self, target: Target) -> None:
         """Lift it again."""
-        await self.writer.remove(ControlRemoved(name=_name(target), scope=_scope(target), by=BY))
+        await self.remove(ControlKind.PAUSE, _scope(target))
+
+    async def put(self, kind: ControlKind, scope: Scope, reason: str) -> None:
+        """Set a control, and give the reconciler the time to take it in."""
+        await self.writer.put(ControlSet(name=_name(kind, scope), kind=kind, scope=scope, by=BY, reason=reason))
+        await self.clock.sleep(TAKEN_IN)
+
+    async def remove(self, kind: ControlKind, scope: Scope) -> None:
+        """Lift it again."""
+        await self.writer.remove(ControlRemoved(name=_name(kind, scope), scope=scope, by=BY))
 
 
 @asynccontextmanager
@@ -37,8 +43,8 @@ async def controls(bootstrap: str, clock: Clock) -> AsyncIterator[Controls]:
         yield Controls(writer, clock)
 
 
-def _name(target: Target) -> str:
-    return f"demo-{target.name}"
+def _name(kind: ControlKind, scope: Scope) -> str:
+    return f"demo-{scope.subject.rpartition('/')[2] if scope.subject else kind}"
 
 
 def _scope(target: Target) -> Scope:

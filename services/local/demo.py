@@ -1,7 +1,7 @@
 """Play all scenes on parts and services that already run, show them, and read the history back.
 
 Called by the `demo` command once everything runs. The short scenes play one after another, so that their times are not
-each other's; those that take long play at the same time, after them.
+each other's; those that take long play at the same time, after them. The scenes on alerts come last, one by one.
 """
 
 import asyncio
@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from urllib.parse import urlencode
 
+from services.local.alarms import callers
+from services.local.alertplay import AlertResult, Players
+from services.local.alertscenes import ALERT_SCENES
 from services.local.controls import controls
 from services.local.director import Director, Result
 from services.local.display import Display
@@ -38,14 +41,16 @@ async def play_all(
     since = clock.monotonic() if since is None else since
     began = clock.now()
     display.open(scenes)
-    results = await _play(stage, display, scenes, clock)
-    summary = await read_summary(stage.clickhouse, stage.cluster, began, _ids(results), clock)
-    report = Report(results, summary, commands(stage, results), clock.monotonic() - since, kept)
+    results, alerts = await _play(stage, display, scenes, clock)
+    summary = await read_summary(stage.clickhouse, stage.cluster, began, _ids(results, alerts), clock)
+    report = Report(results, summary, commands(stage, results), clock.monotonic() - since, kept, alerts)
     display.finish(report)
     return report.ok
 
 
-async def _play(stage: Stage, display: Display, scenes: Sequence[Scene], clock: Clock) -> tuple[Result, ...]:
+async def _play(
+    stage: Stage, display: Display, scenes: Sequence[Scene], clock: Clock
+) -> tuple[tuple[Result, ...], tuple[AlertResult, ...]]:
     async with AsyncExitStack() as stack:
         sightings = await stack.enter_async_context(listening(stage.kafka, clock))
         client = await stack.enter_async_context(outsider(stage, clock))
@@ -62,13 +67,23 @@ async def _play(stage: Stage, display: Display, scenes: Sequence[Scene], clock: 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(play(scene)) for scene in scenes if scene.slow]
         done |= dict(zip(slow, (task.result() for task in tasks), strict=True))
-        return tuple(done[scene.name] for scene in scenes)
+        alerts: list[AlertResult] = []
+        if stage.door:
+            calls = await stack.enter_async_context(callers(stage.door, clock))
+            players = Players(client, sightings, writer, calls, clock, display)
+            for number, one in enumerate(ALERT_SCENES, len(scenes) + 1):
+                display.alert_open(number, one)
+                alerts.append(await players.play(one))
+                display.alert_end(alerts[-1])
+        return tuple(done[scene.name] for scene in scenes), tuple(alerts)
 
 
-def _ids(results: Sequence[Result]) -> frozenset[str]:
+def _ids(results: Sequence[Result], alerts: Sequence[AlertResult]) -> frozenset[str]:
     """Of every decision and ended action that was seen."""
-    decided = {decision.decision_id for result in results for decision in result.seen.decisions}
-    return frozenset(decided | {action.action_id for result in results for action in result.seen.finished})
+    decided = [decision for one in results for decision in one.seen.decisions]
+    decided += [decision for one in alerts for decision in one.decisions]
+    ended = [action for one in results for action in one.seen.finished] + [a for one in alerts for a in one.finished]
+    return frozenset({one.decision_id for one in decided} | {one.action_id for one in ended})
 
 
 def commands(stage: Stage, results: Sequence[Result]) -> tuple[tuple[str, str], ...]:

@@ -5,6 +5,7 @@ back for the others. Nothing here decides anything.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -13,6 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from schemas.events import ActionFinished, DecisionMade, DriftDetected, Event, FieldChange, Reason, Verdict
+from services.local.alertplay import AlertResult
+from services.local.alertscenes import AlertScene
 from services.local.director import Result
 from services.local.judging import find_field, key_decision
 from services.local.report import Report, as_data
@@ -34,6 +37,15 @@ class Display(Protocol):
     def end(self, result: Result) -> None:
         """A scene is over."""
 
+    def alert_open(self, number: int, scene: AlertScene) -> None:
+        """A scene on alerts begins."""
+
+    def alert_said(self, text: str, after_s: float) -> None:
+        """One line of it, with markup."""
+
+    def alert_end(self, result: AlertResult) -> None:
+        """It is over."""
+
     def finish(self, report: Report) -> None:
         """All of it is over."""
 
@@ -51,6 +63,15 @@ class DataDisplay:
         pass
 
     def end(self, result: Result) -> None:
+        pass
+
+    def alert_open(self, number: int, scene: AlertScene) -> None:
+        pass
+
+    def alert_said(self, text: str, after_s: float) -> None:
+        pass
+
+    def alert_end(self, result: AlertResult) -> None:
         pass
 
     def finish(self, report: Report) -> None:
@@ -83,8 +104,20 @@ class TextDisplay:
         self.over.add(result.scene.name)
         self._flush()
 
+    def alert_open(self, number: int, scene: AlertScene) -> None:
+        self._print(f"[bold]{number:2}  {escape(scene.name)}[/bold]", f"      {escape(scene.story)}")
+
+    def alert_said(self, text: str, after_s: float) -> None:
+        self._print(f"  [dim]{after_s:6.2f} s[/dim]  {text}")
+
+    def alert_end(self, result: AlertResult) -> None:
+        bad = (f"  [bold red]✗[/] {escape(problem)}" for problem in result.problems)
+        self._print(*bad, *([f"  [bold green]✓[/] {escape(result.scene.meaning)}"] if result.ok else []), "")
+
     def finish(self, report: Report) -> None:
         self.console.print(_table(report.results), "")
+        if report.alerts:
+            self.console.print(alert_table(report.alerts), "")
         for title, rows in report.summary.tables.items():
             if rows:
                 self.console.print(_rows(title, rows), "")
@@ -93,10 +126,9 @@ class TextDisplay:
                 f"[bold red]{report.summary.missing} decisions and outcomes are missing in ClickHouse[/]"
             )
         self._further(report)
-        good = sum(result.ok for result in report.results)
         style = "green" if report.ok else "red"
         self.console.print(
-            f"[bold {style}]{good} of {len(report.results)} scenes ended as stated[/], {report.took_s:.1f} s in all"
+            f"[bold {style}]{report.good} of {report.scenes} scenes ended as stated[/], {report.took_s:.1f} s in all"
         )
 
     def _further(self, report: Report) -> None:
@@ -111,11 +143,14 @@ class TextDisplay:
         while self.waiting:
             name = self.waiting[0].name
             lines, self.held[name] = self.held[name], []
-            for line in lines:
-                self.console.print(line, highlight=False, soft_wrap=True)
+            self._print(*lines)
             if name not in self.over:
                 return
             self.waiting.pop(0)
+
+    def _print(self, *lines: str) -> None:
+        for line in lines:
+            self.console.print(line, highlight=False, soft_wrap=True)
 
 
 def describe(scene: Scene, event: Event[Any]) -> str | None:
@@ -210,6 +245,26 @@ def _outcome(result: Result) -> str:
     if seen.action is None:
         return "–"
     return str(seen.action.outcome) + (f", {len(seen.finished)} times" if len(seen.finished) > 1 else "")
+
+
+def alert_table(results: Sequence[AlertResult]) -> Table:
+    """What the scenes on alerts came to."""
+    table = Table(title="What alerts came to", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for name in ("", "scene", "decisions", "actions"):
+        table.add_column(name, overflow="fold")
+    table.add_column("first end after", justify="right")
+    for result in results:
+        decisions = Counter(str(made.reason) for made in result.decisions if made.policy)
+        actions = Counter(f"{done.action} {done.outcome}" for done in result.finished)
+        table.add_row(
+            "[green]✓[/]" if result.ok else "[red]✗[/]", escape(result.scene.name), _counts(decisions),
+            _counts(actions), f"{result.effect_ms:.0f} ms" if result.effect_ms is not None else "–",
+        )  # fmt: skip
+    return table
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} × {word}" if count > 1 else word for word, count in counts.items())
 
 
 def _rows(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -17,7 +17,7 @@ from services.local.stream import Stream
 from services.runtime.clock import Clock
 from services.runtime.kafka import make_consumer, started
 
-TOPICS = (TopicName.DRIFT, TopicName.DECISIONS, TopicName.ACTIONS, TopicName.CHANGES)
+TOPICS = (TopicName.DRIFT, TopicName.DECISIONS, TopicName.ACTIONS, TopicName.CHANGES, TopicName.APPROVALS)
 
 Sightings = Stream[Event[Any]]
 

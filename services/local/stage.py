@@ -18,6 +18,7 @@ import orjson
 from schemas.target import Target
 from services.kube.objects import Object
 from services.kube.pointer import parse_pointer, resolve
+from services.local.alarms import Door
 from services.local.stream import Arrival, Stream
 from services.runtime.clock import Clock
 from services.runtime.errors import Permanent, Temporary
@@ -32,7 +33,8 @@ LONGEST_LINE = 4 * 1024 * 1024  # one watch event is one line
 
 @dataclass(frozen=True)
 class Stage:
-    """Addresses of the running parts. `clickhouse` is the base URL of the HTTP interface that reads."""
+    """Addresses of the running parts. `clickhouse` is the base URL of the HTTP interface that reads. Without a door to
+    the gateway there are no alerts."""
 
     cluster: str
     kubeconfig: Path
@@ -42,6 +44,7 @@ class Stage:
     kafka: str
     clickhouse: str
     kubectl: Path
+    door: Door | None = None
 
 
 @dataclass(frozen=True)

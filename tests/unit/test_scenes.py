@@ -57,7 +57,7 @@ def declared() -> DeclaredState:
 
 @pytest.fixture(scope="module")
 def policies() -> list[Policy]:
-    models = [entry.model for entry in load_documents(EXAMPLES / "policies.yaml")]
+    models = [entry.model for entry in load_documents(EXAMPLES / "policies")]
     return sorted((model for model in models if isinstance(model, Policy)), key=lambda policy: policy.name)
 
 
@@ -312,7 +312,7 @@ def test_a_long_value_keeps_its_end() -> None:
 
 def test_examples_are_found_in_a_checkout() -> None:
     """The folder has the three things that the demo needs."""
-    assert {path.name for path in Path(EXAMPLES).iterdir()} >= {"platform", "baselines.yaml", "policies.yaml"}
+    assert {path.name for path in Path(EXAMPLES).iterdir()} >= {"platform", "baselines.yaml", "policies", "bookstore"}
 
 
 def test_a_url_with_a_database_is_split_as_http_wants_it() -> None:
