@@ -112,7 +112,7 @@ class Line:
             self.close()
             raise ConnectionError(str(error)) from error
 
-    async def until_taken(self, body: bytes) -> float:
+    async def until_taken(self, body: bytes, pause: float = 0.05) -> float:
         """Send until it is answered with 202; the Unix time of that answer."""
         while True:
             try:
@@ -120,7 +120,7 @@ class Line:
                     return time.time()
             except ConnectionError:
                 pass
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(pause)
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> int:
         writer.write(

@@ -24,6 +24,7 @@ from services.runtime.kafka import ensure_topics
 from services.runtime.settings import Settings
 from tests.chaos import verdict
 from tests.chaos.estate import Estate, encoded, make_estate
+from tests.chaos.evidence import evidence
 from tests.chaos.history import History, read_history
 from tests.chaos.service import Service
 from tests.chaos.settled import unsettled
@@ -79,8 +80,8 @@ class Field:
         await asyncio.gather(*(self.services[label].until_ready() for label in labels or self.services))
 
     async def until_settled(self, within: float = SETTLED_WITHIN_S) -> None:
-        """Wait until everything is over. Fails with what is not."""
-        await until(self._unsettled, f"not settled (seed {self.seed})", within)
+        """Wait until everything is over. Fails with what is not, and what is known of it."""
+        await until(self._unsettled, f"not settled (seed {self.seed})", within, self._evidence)
 
     async def finish(self) -> Topics:
         """Wait until all is settled and recorded, end the services in order, and prove what must hold."""
@@ -105,6 +106,10 @@ class Field:
                 service.child.check()
         live, topics = await self.storm.live(), await read_topics(self.broker.bootstrap, STATE_TOPICS)
         return unsettled(self.estate, self.name, live, topics, SystemClock().now())
+
+    async def _evidence(self, problems: list[str]) -> list[str]:
+        topics = await read_topics(self.broker.bootstrap)
+        return list(evidence(self.estate, self.name, await self.storm.live(), topics, problems))
 
     async def _unrecorded(self) -> list[str]:
         """Partitions whose records are not all passed; what comes in meanwhile are samples only."""
@@ -144,15 +149,24 @@ class Field:
         return {f"SETPOINT_{name.upper()}": str(value) for name, value in given.items()}
 
 
-async def until(left: Callable[[], Awaitable[list[str]]], message: str, within: float) -> None:
-    """Wait until nothing is left. Fails with what was left last."""
+async def nothing_more(_: list[str]) -> list[str]:
+    """Where what is left says enough by itself."""
+    return []
+
+
+async def until(
+    left: Callable[[], Awaitable[list[str]]], message: str, within: float,
+    known: Callable[[list[str]], Awaitable[list[str]]] = nothing_more,
+) -> None:  # fmt: skip
+    """Wait until nothing is left. Fails with what was left last, and what is known of that."""
     last: list[str] = []
     try:
         async with asyncio.timeout(within):
             while last := await left():  # noqa: ASYNC110 - what it waits for is in other processes
                 await asyncio.sleep(LOOK_AGAIN_S)
     except TimeoutError:
-        raise AssertionError(f"{message} within {within:g} s:\n" + "\n".join(last[:20])) from None
+        lines = [f"{message} within {within:g} s:", *last[:20], *await known(last)]
+        raise AssertionError("\n".join(lines)) from None
 
 
 @asynccontextmanager

@@ -57,6 +57,7 @@ def test_every_question_is_answered_as_by_a_look_at_all_rows(given_changes: list
     assert same(tally.on_alerts, [entry for entry in every if entry.action != "revert"])
     for action in ("restart", "scale", "revert"):
         assert same(tally.of_action(action), [entry for entry in every if entry.action == action])
+        assert same(tally.ended_of(action), [one for one in every if one.action == action and one.outcome is not None])
         of_p = [entry for entry in every if entry.action == action and entry.policy == "p"]
         assert same(tally.of_policy("p", action), of_p)
         assert same(tally.of_policy("p", action, "pay"), [entry for entry in of_p if entry.namespace == "pay"])
@@ -74,8 +75,8 @@ def test_what_is_forgotten_leaves_nothing_behind(given_changes: list[TargetState
     tally = Tally(change for change in given_changes if isinstance(change, TargetState))
     for target in TARGETS:
         tally.forget(target.subject)
-    left = (tally.all, tally.on_alerts, tally.by_action, tally.by_policy, tally.by_row, tally.by_subject, tally.busy)
-    assert not any(left)
+    left = (tally.all, tally.on_alerts, tally.by_action, tally.by_policy, tally.by_row, tally.by_subject)
+    assert not any((*left, tally.ended, tally.busy))
 
 
 def flying(target: Target, subject: Target, mode: Mode = Mode.ENFORCE) -> TargetState:

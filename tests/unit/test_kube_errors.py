@@ -110,6 +110,12 @@ def test_a_patch_that_does_not_fit_is_a_conflict() -> None:
     )
 
 
+def test_a_patch_for_an_object_that_is_gone_is_a_conflict() -> None:
+    """A uid cannot change, so the server calls that invalid; meant is that another object has the name by now."""
+    message = 'Deployment.apps "web" is invalid: metadata.uid: Invalid value: "1": field is immutable'
+    assert isinstance(api_error(422, status(message), {}), Conflict)
+
+
 @pytest.mark.parametrize(
     ("message", "reason", "gone"),
     [

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from services.kube.api.errors import ApiError, Conflict, Forbidden, Invalid, Unavailable
+from services.kube.comparison.schema import UNKNOWN, SchemaNode
 from services.kube.correction.reclaim import LOOKS, reclaim, reclaimed
 from services.kube.objects import Object, ObjectKey
 from services.kube.pointer import parse_ignore
+from tests.properties.cases import declare
 
 NOBODY: frozenset[str] = frozenset()
 
@@ -95,6 +97,9 @@ class Busy:
         self.live = {**self.live, "metadata": {**self.live["metadata"], "resourceVersion": str(len(self.patches))}}
         return self.live
 
+    async def schema(self, manifest: Object) -> SchemaNode:
+        return UNKNOWN
+
     async def json_patch(self, key: ObjectKey, version: str, operations: list[Any]) -> Object:
         self.patches.append(operations)
         if len(self.patches) <= self.writes:
@@ -123,7 +128,7 @@ async def test_the_correction_stands_whether_or_not_the_share_is_taken(
 ) -> None:
     """Each patch is for the version that was looked at; in the end the object is returned as it is."""
     cluster = Busy(shared(), writes, error)
-    stored = await reclaim(cluster, shared(), NOBODY, ())  # type: ignore[arg-type]
+    stored = await reclaim(cluster, declare(shared()), shared(), ())  # type: ignore[arg-type]
     assert (stored["metadata"]["managedFields"] == [OURS]) is taken
     assert [one[0]["value"] for one in cluster.patches] == [str(number) for number in range(patches)]
 
@@ -131,4 +136,4 @@ async def test_the_correction_stands_whether_or_not_the_share_is_taken(
 async def test_a_server_that_is_away_is_no_end() -> None:
     """Whether it was done is unknown then, and the action says so."""
     with pytest.raises(Unavailable):
-        await reclaim(Busy(shared(), 9, Unavailable("away")), shared(), NOBODY, ())  # type: ignore[arg-type]
+        await reclaim(Busy(shared(), 9, Unavailable("away")), declare(shared()), shared(), ())  # type: ignore[arg-type]
