@@ -47,7 +47,8 @@ async def run(parts: Parts) -> tuple[list[Figure], str]:
         took, cpu = time.monotonic() - began, _cpu(process) - before
         spent = await paced(opened, [alert(number) for number in range(int(RATE * SECONDS))])
     words = (
-        f"{MOST} alerts in {took:.2f} s, {cpu:.2f} CPU s of the gateway: {MOST / cpu:.0f} a CPU second; "
+        f"{MOST} alerts in {took:.2f} s, in which the gateway had {cpu / took:.0%} of its core: {MOST / cpu:.0f} a CPU "
+        f"second, {cpu / MOST * 1e6:.0f} µs each; "
         f"at {RATE:.0f}/s p50 {percentile(spent, 50):.1f} ms, p99 {percentile(spent, 99):.1f} ms, "
         f"most {max(spent):.1f} ms"
     )

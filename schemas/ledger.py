@@ -86,6 +86,7 @@ class Question(EventModel):
     by: tuple[str, ...] = ()
     count: int = 1
     yes: tuple[str, ...] = ()
+    requester: str | None = None
 
 
 class Case(EventModel):
@@ -110,6 +111,7 @@ class Case(EventModel):
     question: Question | None = None
     approved: str | None = Field(None, description="hash of the plan that people said yes to")
     resumed_at: Timestamp | None = Field(None, description="a person wants it tried again: what was before counts less")
+    resumed_by: str | None = Field(None, description="that person, whose own yes to it does not count")
     flight: Flight | None = None
 
 

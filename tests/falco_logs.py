@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from services.kube.api.cluster import Cluster
 from services.kube.api.session import Session
 from tests.fakes import NOON
 from tests.faulty_api import configuration
@@ -130,3 +131,14 @@ async def log_api() -> AsyncIterator[tuple[LogApi, Session]]:
     finally:
         await session.close()
         await runner.cleanup()
+
+
+def with_logs_elsewhere(cluster: Cluster, logs: Session) -> Cluster:
+    """The same cluster, whose logs come from another server."""
+    real = cluster.session.stream
+
+    def stream(path: str, *given: Any, **more: Any) -> Any:
+        return (logs.stream if path.endswith("/log") else real)(path, *given, **more)
+
+    cluster.session.stream = stream  # type: ignore[method-assign]
+    return cluster

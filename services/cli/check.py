@@ -89,7 +89,8 @@ def _print(found: dict[str, int], problems: list[FileProblem], warnings: tuple[W
         click.echo(str(problem))
     for warned in warnings:
         click.echo(f"warning: {warned.policy}: {warned.lint}: {warned.message} ({warned.fix})")
-    what = ", ".join(f"{count} {name}" for name, count in found.items()) or "no files were named"
+    what = ", ".join(f"{count} {name}" for name, count in found.items())
+    what = what or ("read" if problems else "no files were named")
     counted = [_counted(len(problems), "problem"), _counted(len(warnings), "warning")]
     click.echo(f"{what}: {', '.join(one for one in counted if one) or 'all good'}")
 

@@ -17,6 +17,7 @@ from schemas.target import Target
 from services.cli.history import Ago, clickhouse_option, clickhouse_url
 from services.cli.policy_rules import policies_option, rules_at
 from services.cli.printing import output_option, print_data, print_rows
+from services.reconciler.actions.notify import plain
 from services.reconciler.backtest import Line, Report, Trigger
 from services.reconciler.backtest import backtest as play
 from services.reconciler.rehearsal import Supposed
@@ -56,7 +57,7 @@ def backtest(
     Alerts end when they ended, whatever would have been done about them. Nothing is written anywhere.
     """
     rules, settings = rules_at(policies)
-    rows, subjects = asyncio.run(_read(clickhouse_url(clickhouse), since, until, cluster, limit))
+    rows, subjects = asyncio.run(read_past(clickhouse_url(clickhouse), since, until, cluster, limit))
     played, unread = read_triggers(rows, subjects)
     supposed = Supposed(helped, approved, settings.environment)
     notes = Console(stderr=True)
@@ -117,13 +118,14 @@ def _row(line: Line) -> dict[str, Any]:
     says = f"{line.verdict}: {actions}" if actions and line.verdict else str(line.verdict or "never asked")
     return {
         "policy": line.policy or "(none)", "mode": line.mode, "says": says, "reason": line.reason,
-        "count": line.count, "first": line.first, "last": line.last, "targets": ", ".join(line.targets) + more,
+        "count": line.count, "first": line.first, "last": line.last, "targets": plain(", ".join(line.targets)) + more,
     }  # fmt: skip
 
 
-async def _read(
+async def read_past(
     url: str, since: datetime, until: datetime, cluster: str | None, limit: int
 ) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
+    """Recorded triggers in order, and by alert what was acted on. Raises Temporary where ClickHouse is away."""
     async with open_reader(url) as reader:
         rows = await reader.rows(triggers(since, until, cluster, limit))
         subjects = await reader.rows(acted_on(since))

@@ -13,6 +13,7 @@ from schemas.ledger import Place
 from schemas.reference import Ref, Reference
 from services.cli.policy_rules import policies_option, read_event, rules_at
 from services.cli.printing import output_option, print_data, print_rows
+from services.reconciler.actions.notify import plain
 from services.reconciler.explaining import Decided, Explained, decision_on, explain_all
 from services.reconciler.guards import Bounds
 from services.reconciler.rehearsal import Rehearsal, Supposed
@@ -91,7 +92,7 @@ def _row(one: Explained) -> dict[str, Any]:
         return {"policy": one.policy, "mode": one.mode, "says": "no match" if one.clause else "", "because": one.clause}
     decided = one.decided
     because = f"{decided.reason}: {decided.message}" if decided.message else str(decided.reason)
-    return {"policy": one.policy, "mode": one.mode, "says": decided.verdict, "because": because}
+    return {"policy": one.policy, "mode": one.mode, "says": decided.verdict, "because": plain(because)}
 
 
 def _sentence(decided: Decided) -> str:
@@ -99,4 +100,4 @@ def _sentence(decided: Decided) -> str:
         return "Nothing is decided yet."
     by = f"by policy {decided.policy}" if decided.policy else "by no policy"
     steps = f": {', then '.join(decided.do)}" if decided.do else ""
-    return f"{decided.verdict} ({decided.reason}) {by}{steps}"
+    return plain(f"{decided.verdict} ({decided.reason}) {by}{steps}")

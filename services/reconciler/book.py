@@ -78,7 +78,8 @@ class Book:
         world = replace(world, controls=self.controls.all())
         if scope is not None:
             event_id = event.id if event else None
-            given: Input = Resumed(event_id) if by_person and event_id else Due(event_id)
+            by = event.data.by if event else ""
+            given: Input = Resumed(event_id, by) if by_person and event_id else Due(event_id)
             for subject in covered([row.target for row in self.rows.values()], scope):
                 self.take(subject, given, world, out)
         return world

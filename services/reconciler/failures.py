@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from schemas.events import Reason
 from schemas.target import Target
 from services.kube.api.errors import ApiError, Conflict, Forbidden, Gone, Invalid, NotFound, TimedOut, Unavailable
+from services.reconciler.actions.rights import plural
 
 MOST_CHARACTERS = 400
 VERBS = {"plan": "get", "apply": "patch", "verify": "get", "undo": "update"}
@@ -35,7 +36,7 @@ def failure_of(error: ApiError | TimeoutError, target: Target, phase: str, secon
     match error:
         case Forbidden():
             verb = VERB.search(error.message)
-            right = _right(error.message) or f"{verb[1] if verb else VERBS[phase]} {_kind(target)}"
+            right = _other_right(error.message, target) or f"{verb[1] if verb else VERBS[phase]} {_kind(target)}"
             return Failure(Reason.FORBIDDEN, f"missing right: {right}: {words}", False)
         case Invalid():
             return Failure(error.cause, words, error.cause in MAY_PASS)
@@ -56,11 +57,11 @@ def _words(error: ApiError, target: Target) -> str:
     return error.message[:MOST_CHARACTERS]
 
 
-def _right(message: str) -> str | None:
-    """The right as a Role has it, by the server's own words: what was asked for may be another object than the target,
-    as the pods of a node are."""
+def _other_right(message: str, target: Target) -> str | None:
+    """The right as a Role has it, by the server's own words, where it is about something else than the target, as the
+    pods of a node are; None where it is about the target."""
     found = RIGHT.search(message)
-    if found is None:
+    if found is None or (found[2], found[3]) == (plural(target.kind), target.group):
         return None
     verb, resource, group, namespace = found.groups()
     return f"{verb} {resource}{'.' + group if group else ''}" + (f" in namespace {namespace}" if namespace else "")

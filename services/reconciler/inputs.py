@@ -42,9 +42,10 @@ class Cleared:
 
 @dataclass(frozen=True)
 class Resumed:
-    """A person lifted a control that covered this target."""
+    """A person lifted a control that covered this target, and so asks for what comes of it."""
 
     event_id: str
+    by: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Policies that are right each for itself and likely a mistake together, or wider than anybody meant.
 
-Pure, and only certain findings: what is called shadowed can never decide, what is called contradicting can meet the
-same alert. The findings are warnings: see `checking` for what cannot work at all.
+Pure. What is called unreachable or shadowed can certainly never decide; what is called contradicting may meet the same
+alert, as far as globs and severities tell. The findings are warnings: see `checking` for what cannot work at all.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

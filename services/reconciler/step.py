@@ -106,7 +106,7 @@ def cleared(state: TargetState, given: Cleared, world: World) -> Step:
 
 def resumed(state: TargetState, given: Resumed, world: World) -> Step:
     """A person wants it tried again: what was counted against the target is forgotten, budgets in time are not."""
-    cases = tuple(start_over(case, world.now) for case in state.cases)
+    cases = tuple(start_over(case, world.now, given.by) for case in state.cases)
     state = _copy(peace(state), ineffective=0, retries=0, hold=None, cases=cases)
     return due(state, Due(given.event_id), world)
 

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
 
 from schemas.topics import TopicName
+from services.runtime.deadletters import dead_letter
 from services.runtime.errors import Permanent
 
 
@@ -59,11 +60,7 @@ class DlqCount:
 
 async def bury(producer: AIOKafkaProducer, record: "ConsumerRecord[bytes, bytes]", error: str) -> None:
     """Send the record's original key and bytes to the dead letters; returns once all replicas have it."""
-    headers = [
-        *((name, value) for name, value in record.headers if not name.startswith("original-") and name != "error"),
-        ("original-topic", record.topic.encode()),
-        ("original-partition", str(record.partition).encode()),
-        ("original-offset", str(record.offset).encode()),
-        ("error", error.encode()),
-    ]
-    await producer.send_and_wait(TopicName.DEAD_LETTER, key=record.key, value=record.value, headers=headers)
+    letter = dead_letter(record, error)
+    await producer.send_and_wait(
+        TopicName.DEAD_LETTER, key=letter.key, value=letter.value, headers=list(letter.headers)
+    )

@@ -20,7 +20,8 @@ from schemas.events import (
     Verdict,
     make_event,
 )
-from services.cli.policy_backtest import read_triggers
+from services.cli.policy_backtest import read_past, read_triggers
+from services.local.engine import serve_engine
 from services.reconciler.backtest import Report, backtest
 from services.recorder.intents import Place, Span
 from services.recorder.keep import insert_rows
@@ -111,3 +112,12 @@ async def test_a_pause_of_before_still_holds(store: ClickHouse, lifted: bool) ->
     await put(store, (control, -86400), *([(removal, -3600)] if lifted else []), (alert(target=WEB), 10))
     (line,) = (await played(store, policy(), since=0)).lines
     assert (line.verdict, line.reason) == (("act", "policy") if lifted else ("wait", "paused"))
+
+
+async def test_the_past_is_read_where_a_running_platform_serves_it(store: ClickHouse) -> None:
+    """Over HTTP, with an account that may only read."""
+    await put(store, (alert(), 0), (observed(), 0.5))
+    async with serve_engine(store) as url:
+        rows, subjects = await read_past(url, NOON, NOON + timedelta(hours=1), None, 10)
+    assert [row["cluster"] for row in rows] == ["c1"]
+    assert subjects == {"a1": [OWNER.subject]}

@@ -3,6 +3,8 @@
 The pods are a real API server's; their logs come from an endpoint that speaks as it does, since kwok has no kubelet.
 """
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from services.kube.api.cluster import Cluster, open_cluster
+from services.kube.api.cluster import open_cluster
 from services.kube.api.session import Session
 from services.kube.objects import Object
 from services.local.broker import LocalBroker
@@ -18,27 +20,17 @@ from services.local.controlplane import LocalControlPlane
 from services.local.credentials import CONTEXT
 from services.runtime.kafka import admin, ensure_topics, shared_partitions, started
 from services.runtime.settings import Settings
+from services.runtime.tasks import background
 from services.watcher.falco.follow import follow_falco
 from services.watcher.falco.mark import open_mark
 from tests.alerting import Bench, HeardAlerts, hearing_alerts
 from tests.fakes import NOON, eventually
-from tests.falco_logs import LogApi, alert, log_api
+from tests.falco_logs import LogApi, alert, log_api, with_logs_elsewhere
 from tests.integration.watcher_parts import client, name, namespace
 from tests.watching import Client
 
 __all__ = ["client", "name", "namespace"]
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
-
-
-def with_logs_elsewhere(cluster: Cluster, logs: Session) -> Cluster:
-    """The same cluster, whose logs come from another server."""
-    real = cluster.session.stream
-
-    def stream(path: str, *given: Any, **more: Any) -> Any:
-        return (logs.stream if path.endswith("/log") else real)(path, *given, **more)
-
-    cluster.session.stream = stream  # type: ignore[method-assign]
-    return cluster
 
 
 @pytest_asyncio.fixture
@@ -155,3 +147,34 @@ async def test_the_mark_survives_on_the_broker(broker: LocalBroker, bench: Bench
         assert was == at
     async with open_mark(broker.bootstrap, f"test-{name}-2", name, count) as (_, was):
         assert was is None
+
+
+async def test_a_kill_in_the_middle_loses_nothing(
+    client: Client, control_plane: LocalControlPlane, api: LogApi, logs: tuple[LogApi, Session], bench: Bench,
+    heard: HeardAlerts, namespace: str,
+) -> None:  # fmt: skip
+    """A process that is killed twice under a stream of alerts, and what takes over: each is told, under one id."""
+    await falco(client, api, namespace)
+    settings = bench.settings.model_copy(update={"kubeconfig": control_plane.kubeconfig})
+    given = settings.model_dump_json(include={"kafka", "cluster", "kubeconfig", "falco_namespace"})
+    written: list[int] = []
+
+    async def keep_writing() -> None:
+        while True:
+            written.append(len(written))
+            write(api, written[-1])
+            await asyncio.sleep(0.005)
+
+    async with background(keep_writing()):
+        for _ in range(2):
+            enough = len(heard.events) + 50
+            command = [sys.executable, "-m", "tests.integration.falco_process", given, logs[1].host]
+            process = await asyncio.create_subprocess_exec(*command)
+            try:
+                await eventually(lambda enough=enough: len(heard.events) > enough, 60)  # type: ignore[misc]
+            finally:
+                process.kill()
+                await process.wait()
+    async with bench.running(follow_falco):
+        await eventually(lambda: set(numbers(heard)) == set(written), 60)
+    assert len({one.id for one in heard.events}) == len(written)

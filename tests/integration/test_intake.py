@@ -16,12 +16,13 @@ from uuid import uuid4
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, ProducerFenced
 
 from schemas.events import parse_event
 from schemas.topics import TopicName
 from services.gateway.intake import Intake, intakes_of
 from services.gateway.sources import SOURCES
+from services.gateway.taking import Taking
 from services.local.broker import LocalBroker
 from services.runtime.clock import SystemClock
 from services.runtime.health import Health
@@ -205,6 +206,26 @@ async def test_a_transaction_that_did_not_end_leaves_nothing(topic: Topic, monke
     found = await topic.alerts()
     assert (len(found), found.total(), len(torn)) == (300, 300, 1)
     assert metrics.registry.get_sample_value("setpoint_loop_errors_total") == 1
+
+
+async def test_who_has_lost_a_partition_writes_no_more(topic: Topic) -> None:
+    """Both read the same records for a while, as when one was frozen and wakes up: only the newer one's count."""
+    foreign, desk, place = topic.intake().foreign, topic.intake().desk, TopicPartition(topic.name, 0)
+    clients = [make_consumer(topic.bootstrap, client_id="test", group=desk.group(topic.name)) for _ in range(2)]
+    async with started(clients[0]), started(clients[1]):
+        for client in clients:
+            client.assign([place])
+        older, newer = (Taking(place, client, foreign, desk) for client in clients)
+        async with background(older.run()) as first:
+            await eventually(lambda: older.ready)
+            async with background(newer.run()) as second:
+                await eventually(lambda: newer.ready)
+                await topic.write([said(number) for number in range(300)])
+                await eventually(lambda: first[0].done() and isinstance(first[0].exception(), ProducerFenced))
+                await eventually(lambda: topic.has(100))
+                assert not second[0].done()
+    found = await topic.alerts()
+    assert (len(found), found.total()) == (100, 100)
 
 
 async def test_nonsense_goes_to_the_dead_letters_and_holds_up_nothing(topic: Topic) -> None:

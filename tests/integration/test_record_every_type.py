@@ -1,21 +1,24 @@
 """Every event of every type that is released, recorded: nothing is refused, and what queries stand on is in columns."""
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from schemas.events import MODELS, PREFIX
 from services.recorder.intents import Place, Span
 from services.recorder.keep import insert_rows
+from services.recorder.migrations import migrate
 from services.recorder.rows import rows_of
-from services.recorder.store import ClickHouse
+from services.recorder.store import ClickHouse, open_store
 from services.recorder.tables import EVENTS, METRICS
-from tests.integration.recorder_parts import empty_store, engine_folder, store
+from tests.integration.recorder_parts import engine_folder
 from tests.unit.test_recorder_rows import record
 
-__all__ = ["empty_store", "engine_folder", "store"]
+__all__ = ["engine_folder"]
 pytestmark = pytest.mark.integration
 EXAMPLES = sorted((Path(__file__).parents[2] / "schemas" / "released").glob(f"*/examples/{PREFIX}*/*.json"))
 TAKEN_AS_THEY_ARE = (
@@ -54,15 +57,36 @@ def test_every_type_has_an_example() -> None:
     assert {path.parent.name for path in EXAMPLES} == set(MODELS)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def recorded(engine_folder: Path) -> AsyncIterator[ClickHouse]:
+    """All of them; the offset of each is its place in the list."""
+    store, place = await open_store(f"chdb://{engine_folder}?database=every_type"), Place("b", "setpoint-any", 0)
+    await migrate(store)
+    for offset, path in enumerate(EXAMPLES):
+        made = rows_of(place, record(path.read_bytes(), offset))
+        await insert_rows(store, place, Span(offset, offset), {EVENTS: [made.event], METRICS: list(made.samples)})
+    yield store
+    await store.close()
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=id_of)
-async def test_an_event_is_found_by_what_it_says(store: ClickHouse, path: Path) -> None:
-    """By whom and what it is about, and by every name that leads to other events; the payload is the event itself."""
-    event = json.loads(path.read_text(encoding="utf-8"))
-    place = Place("b", "setpoint-any", 0)
-    made = rows_of(place, record(json.dumps(event).encode(), 1))
-    await insert_rows(store, place, Span(1, 1), {EVENTS: [made.event], METRICS: list(made.samples)})
-    expected = expected_of(event)
-    ((*found, payload),) = await store.query(f"SELECT {', '.join(expected)}, payload FROM events")
-    assert dict(zip(expected, found, strict=True)) == expected
-    assert json.loads(payload) == event if not made.samples else json.loads(payload)["data"]["samples"] == []
-    assert await store.query("SELECT count() FROM metrics") == [(len(event["data"].get("samples", ())),)]
+async def test_an_event_is_found_by_what_it_says(recorded: ClickHouse, path: Path) -> None:
+    """By whom and what it is about, and by every name that leads to other events."""
+    expected, offset = expected_of(json.loads(path.read_text(encoding="utf-8"))), EXAMPLES.index(path)
+    columns = ", ".join(expected)
+    rows = await recorded.query(f"SELECT {columns} FROM events WHERE kafka_offset = {offset}")
+    assert [dict(zip(expected, row, strict=True)) for row in rows] == [expected]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=id_of)
+async def test_the_event_itself_is_kept(recorded: ClickHouse, path: Path) -> None:
+    """Byte for byte; the samples of metrics are rows of their own instead."""
+    offset, event = EXAMPLES.index(path), json.loads(path.read_text(encoding="utf-8"))
+    samples = event["data"].pop("samples", [])
+    ((payload,),) = await recorded.query(f"SELECT payload FROM events WHERE kafka_offset = {offset}")
+    kept = json.loads(payload)
+    assert kept["data"].pop("samples", []) == []
+    assert kept == event
+    assert samples or payload == path.read_text(encoding="utf-8")
+    found = await recorded.query(f"SELECT name, value FROM metrics WHERE kafka_offset = {offset} ORDER BY sample")
+    assert found == [(sample["name"], sample["value"]) for sample in samples]

@@ -224,10 +224,13 @@ async def test_what_the_control_plane_itself_says(
     await client.create(_tls(namespace, in_base64(certificate)))
     await client.delete(held)
     expected = {
-        ("KubePodUnschedulable", "Deployment", "nowhere"), ("KubeDeploymentRolloutStuck", "Deployment", "nowhere"),
-        ("KubeQuotaExceeded", "Deployment", "crowded"), ("KubePersistentVolumeClaimPending", "PersistentVolumeClaim", "none"),
-        ("KubePersistentVolumeClaimPending", "PersistentVolumeClaim", "typo"), ("KubeStuckTerminating", "Pod", "held"),
-    }  # fmt: skip
+        ("KubePodUnschedulable", "Deployment", "nowhere"),
+        ("KubeDeploymentRolloutStuck", "Deployment", "nowhere"),
+        ("KubeQuotaExceeded", "Deployment", "crowded"),
+        ("KubePersistentVolumeClaimPending", "PersistentVolumeClaim", "none"),
+        ("KubePersistentVolumeClaimPending", "PersistentVolumeClaim", "typo"),
+        ("KubeStuckTerminating", "Pod", "held"),
+    }
 
     def told() -> set[tuple[str, str, str]]:
         bench.clock.move(0.005)
@@ -252,9 +255,8 @@ def _held_pod(namespace: str) -> Object:
 
 
 def _claim(namespace: str, name: str, storage_class: str) -> Object:
-    spec = {
-        "accessModes": ["ReadWriteOnce"], "storageClassName": storage_class, "resources": {"requests": {"storage": "1Gi"}}
-    }  # fmt: skip
+    storage = {"requests": {"storage": "1Gi"}}
+    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": storage_class, "resources": storage}
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
 

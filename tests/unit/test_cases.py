@@ -382,6 +382,33 @@ def test_an_answer_is_used_once_also_over_a_restart() -> None:
     assert [closed.outcome for closed in desk.of(ApprovalClosed)] == [ApprovalEnd.APPROVED]
 
 
+def test_who_asks_for_it_may_not_approve_it() -> None:
+    """Four eyes: a person overturned the refusal; that person's own yes does not count, and a no does."""
+    desk = Desk(policy(**APPROVE), groups=SRE)
+    desk.answer(asked(desk), "alice", AnswerKind.DENY)
+    desk.give(Resumed("r1", "alice"))
+    desk.planned()
+    again = desk.of(ApprovalRequested)[-1]
+    assert again.requester == "alice"
+    assert desk.restart() == []
+    (refused,) = desk.answer(again.approval_id, "alice")
+    assert refused.why is RefusedAnswer.OWN_REQUEST
+    closed, *_ = desk.answer(again.approval_id, "bob")
+    assert (closed.outcome, closed.by) == (ApprovalEnd.APPROVED, ("bob",))
+
+
+def test_who_only_lifts_a_pause_may_approve() -> None:
+    """Nobody was refused anything: in a small team that person may be the only one."""
+    desk = Desk(policy(**APPROVE), groups=SRE)
+    pause = ControlSet(name="p", kind=ControlKind.PAUSE, scope=Scope(cluster="c1"), by="alice")
+    desk.controls = (pause,)
+    desk.fire()
+    desk.controls = ()
+    desk.give(Resumed("r1", "alice"))
+    desk.planned()
+    assert desk.of(ApprovalRequested)[-1].requester is None
+
+
 def test_two_approvers_are_two_people() -> None:
     """The same person twice is one."""
     desk = Desk(policy(approve={"by": ["group:sre"], "count": 2}), groups=SRE)

@@ -42,6 +42,24 @@ def test_an_error_names_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert out.endswith("1 problem\n")
 
 
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        pytest.param("restrat: {}", "spec.do[0].restrat: unknown key (did you mean restart?)", id="unknown action"),
+        pytest.param("scale: {replicas: three}", "spec.do[0].scale.replicas: must be a number", id="wrong type"),
+        pytest.param("scale: {by: 1, mim: 2}", "spec.do[0].scale.mim: unknown key", id="unknown parameter"),
+        pytest.param("restart: {workload: web}", "spec.do[0].restart.workload: names no object", id="no object"),
+        pytest.param('scale: {by: "${event.values.by +}"}', "spec.do[0].scale: no expression", id="broken template"),
+    ],
+)
+def test_a_step_is_checked_against_its_action(
+    step: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the action's own parameters, templates let through where they can be evaluated."""
+    assert check(tmp_path, GOOD.replace("restart: {}", step)) == 1
+    assert words in capsys.readouterr().out
+
+
 PLAIN_AND_STRICT = [pytest.param((), 0, id="plain"), pytest.param(("--strict",), 1, id="strict")]
 
 

@@ -91,11 +91,14 @@ async def test_a_broken_line_loses_and_doubles_nothing(world: World) -> None:
     assert world.counted("repeat") == 2
 
 
-async def test_what_the_broker_does_not_take_is_read_again(world: World) -> None:
-    """A line counts as read once the broker has it."""
-    world.failures = 2
+async def test_what_the_broker_does_not_take_is_kept_and_told_later(world: World) -> None:
+    """Also where the pod is gone by then, and its log with it."""
+    world.failures = 3
     world.api.write(alert(1), alert(2))
     async with world.following() as follower:
+        await eventually(lambda: world.failures < 3)
+        follower.gone = True
+        world.api.remove()
         await world.until(1, 2)
         assert follower.last == NOON
 

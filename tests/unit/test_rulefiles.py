@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.kube.declaration.sources import rule_source
 from services.reconciler.checking import wrongs
@@ -110,14 +111,18 @@ def test_a_calendar_beside_a_single_file_is_watched_too(tmp_path: Path) -> None:
 
 
 def test_rules_are_followed_and_the_last_good_ones_kept(tmp_path: Path) -> None:
-    """What cannot work never comes into force; a calendar that changes does."""
+    """What cannot work never comes into force, and is told once; a calendar that changes does."""
     file = write(tmp_path / "a.yaml", WINDOW, GROUP)
     (tmp_path / "holidays.ics").write_text(CALENDAR, newline="")
     current = rule_source(Settings(policies=file), wrongs)
     first = current()
     assert current() is first
-    write(file, WINDOW, GROUP, POLICY + "  approve: {by: ['group:nobody']}\n")
-    assert current() == first
+    asking = POLICY.replace("drift: {baseline: payments}", "alert: Bad") + "  do: [{restart: {}}]\n"
+    write(file, WINDOW, GROUP, asking + "  approve: {by: ['group:nobody']}\n")
+    with capture_logs() as said:
+        assert (current(), current()) == (first, first)
+    assert [(one["log_level"], one["event"]) for one in said] == [("warning", "the rules of before stay in force")]
+    assert "unknown group 'nobody'" in said[0]["error"]
     write(file, WINDOW, GROUP, POLICY)
     assert [policy.name for policy in current().policies] == ["heal"]
     (tmp_path / "holidays.ics").write_text(CALENDAR.replace("1224", "1223"), newline="")

@@ -12,7 +12,7 @@ from services.kube.objects import ObjectKey
 from services.watcher.trouble import crash_loop, job_failed
 from services.watcher.trouble.found import Alert, Subject, Trouble
 from services.watcher.trouble.kinds import WATCHED, Kind
-from services.watcher.trouble.lives import SEEN_IN, Board, Placed
+from services.watcher.trouble.lives import SEEN_IN, Board, Placed, place
 from tests.fakes import NOON
 
 POD, JOB = Kind("", "Pod"), Kind("batch", "Job")
@@ -31,7 +31,7 @@ def placed(
     until: datetime | None = None,
 ) -> Placed:  # fmt: skip
     about = Subject(where[1], f"uid-of-{where[1].name}")
-    return Placed(
+    return place(
         target, Trouble(alert, about, at(since), "it ends each time", {"app": "api"}, {}, until), where[0].kind
     )
 

@@ -60,6 +60,9 @@ async def test_another_object_of_the_owners_name_is_no_owner(world: tuple[Owners
     [
         pytest.param(None, "Pod", id="nobody"),
         pytest.param(("v1", "Node", "worker-1"), "Pod", id="a-node"),
+        pytest.param(("apps/v1", "ReplicaSet", "../../secrets/token"), "Pod", id="a-path"),
+        pytest.param(("apps/v1", "Deployment", "a/b"), "Pod", id="a-subject-in-a-name"),
+        pytest.param(("apps/v1", "Replica\nSet", "api"), "Pod", id="two-lines"),
         pytest.param(("kafka.strimzi.io/v1", "StrimziPodSet", "events"), "StrimziPodSet", id="a-custom-resource"),
     ],
 )
@@ -79,8 +82,9 @@ async def test_what_an_event_is_about_is_looked_up(world: tuple[Owners, FakeSess
     owners, session = world
     session.put(pod())
     session.put(replica_set())
-    event = warning("Unhealthy", "Liveness probe failed", pod())
-    assert (await owners.target(involved(event))).subject == "prod/apps/Deployment/payments/api"
+    about = involved(warning("Unhealthy", "Liveness probe failed", pod()), ("Pod",))
+    assert about is not None
+    assert (await owners.target(about)).subject == "prod/apps/Deployment/payments/api"
 
 
 async def test_an_api_server_that_is_away_is_asked_again(world: tuple[Owners, FakeSession]) -> None:
@@ -92,3 +96,28 @@ async def test_an_api_server_that_is_away_is_asked_again(world: tuple[Owners, Fa
     session.fails.clear()
     session.put(replica_set())
     assert (await owners.target(subject_of(pod()))).kind == "Deployment"
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        pytest.param({"name": "../../secrets/token"}, id="a-path"),
+        pytest.param({"name": ""}, id="no-name"),
+        pytest.param({"kind": "Node"}, id="another-kind"),
+        pytest.param({"apiVersion": "a b/v1"}, id="no-group"),
+    ],
+)
+def test_an_event_that_names_no_object_is_about_nothing(lie: dict[str, str]) -> None:
+    """Whoever may write Events may write anything into one."""
+    event = warning("Unhealthy", "Liveness probe failed", pod())
+    event["involvedObject"] |= lie
+    assert involved(event, ("Pod",)) is None
+
+
+def test_an_event_is_about_its_own_namespace() -> None:
+    """Rights to write Events in one namespace say nothing about another."""
+    event = warning("Unhealthy", "Liveness probe failed", pod())
+    event["involvedObject"]["namespace"] = "kube-system"
+    about = involved(event, ("Pod",))
+    assert about is not None
+    assert about.key.namespace == "payments"

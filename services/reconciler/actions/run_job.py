@@ -49,7 +49,7 @@ class RunJob(Operation[Parameters]):
         manifest = manifest_of(found, job, scene.action_id)
         await scene.api.create(manifest, dry_run=True)
         change = FieldChange(path="/spec", kind="removed", desired=manifest["spec"], live=None)
-        return Plan(found.target, words, (change,), state=manifest)
+        return Plan(found.target, words, (change,), (job,), state=manifest)
 
     async def apply(self, plan: Plan, scene: Scene[Parameters]) -> Applied:
         assert plan.target

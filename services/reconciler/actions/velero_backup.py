@@ -44,7 +44,7 @@ class VeleroBackup(Operation[Parameters]):
         manifest = _manifest(target, scene)
         await scene.api.create(manifest, dry_run=True)
         change = FieldChange(path="/spec", kind="removed", desired=manifest["spec"], live=None)
-        return Plan(target, words, (change,), state=manifest)
+        return Plan(target, words, (change,), (target,), state=manifest)
 
     async def apply(self, plan: Plan, scene: Scene[Parameters]) -> Applied:
         if not plan.so:

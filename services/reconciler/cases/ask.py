@@ -38,13 +38,14 @@ def ask(state: TargetState, case: Case, policy: Policy, ended: Ended, course: st
     )  # fmt: skip
     question = Question(
         approval_id=approval_id, plan_hash=f"{ended.plan_hash} {course}", asked_at=world.now, ends_at=ends,
-        by=approve.by, count=approve.count,
+        by=approve.by, count=approve.count, requester=case.resumed_by,
     )  # fmt: skip
     requested = ApprovalRequested(
         approval_id=approval_id, target=state.target, decision_id=told.facts[0].id if told.facts else "",
         alert_id=case.alert.alert_id, policy=policy.name, action=", ".join(actions),
         why=f"{case.alert.name}: {case.alert.summary}".rstrip(": "), plan=ended.plan[:LONGEST_PLAN], plan_hash=hash,
         by=approve.by, count=approve.count, where=approve.where, asked_at=world.now, ends_at=ends,
+        requester=case.resumed_by,
     )  # fmt: skip
     assert told.state is not None
     asked = next(one for one in told.state.cases if one.alert.alert_id == case.alert.alert_id)
@@ -74,6 +75,8 @@ def refusal(question: Question, given: ApprovalAnswered, world: World) -> Refuse
         return RefusedAnswer.ENDED
     if question.by and not any(_is(given.by, name, world) for name in question.by):
         return RefusedAnswer.NOT_AN_APPROVER
+    if given.by == question.requester and given.answer is AnswerKind.APPROVE:
+        return RefusedAnswer.OWN_REQUEST
     return RefusedAnswer.TWICE if given.by in question.yes and given.answer is AnswerKind.APPROVE else None
 
 

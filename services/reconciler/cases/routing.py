@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from schemas.approvals import RefusedAnswer
-from schemas.events import Mode, Reason
+from schemas.events import Mode, Reason, Verdict
 from schemas.ledger import Case, Place, TargetState
 from services.reconciler.cases import ask, end, lift
 from services.reconciler.cases.decide import evaluate, gave_up
@@ -66,13 +66,15 @@ def case_deadlines(state: TargetState) -> Iterator[datetime]:
     yield from (one.at for one in state.lifts if not one.under_way)
 
 
-def start_over(case: Case, now: datetime) -> Case:
-    """A person wants it tried again: what was counted against the case is forgotten."""
+def start_over(case: Case, now: datetime, by: str) -> Case:
+    """A person wants it tried again: what was counted against the case is forgotten. Whoever overturns a refusal is who
+    asks for what follows; whoever only lifts a pause is not."""
     if case.flight is not None:
         return case
+    refused = case.gave_up or (case.said is not None and case.said.verdict is Verdict.DENY)
     return updated(
         case, step=0, policy=None, gave_up=False, approved=None, tries=0, retries=0, hold=None, said=None,
-        resumed_at=now, rests_until=None,
+        resumed_at=now, resumed_by=by if by and refused else case.resumed_by, rests_until=None,
     )  # fmt: skip
 
 

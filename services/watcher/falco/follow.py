@@ -93,27 +93,31 @@ class Falco:
 
     def _sight(self, sighting: Sighting) -> None:
         path = self.resource.path(sighting.key.namespace, sighting.key.name)
+        uid = text(metadata_of(sighting.obj), "uid") if sighting.obj is not None else ""
+        before = self.followers.get(self.by_path.get(path, ""))
+        if before is not None and before.pod.uid != uid:
+            before.gone = True
         pod = pod_of(path, sighting.obj) if sighting.obj is not None else None
-        before = self.by_path.get(path)
-        if before is not None and (pod is None or pod.uid != before) and before in self.followers:
-            self.followers[before].gone = True
         if pod is None:
             return
-        self.by_path[path] = pod.uid
-        if pod.uid in self.followers:
-            self.followers[pod.uid].pod = pod
-            return
+        self.by_path[path] = uid
+        if uid in self.followers:
+            self.followers[uid].pod, self.followers[uid].gone = pod, False
+        else:
+            self._start(pod)
+
+    def _start(self, pod: Pod) -> None:
         since = max(self.since, self.desk.clock.now() - FURTHEST)
         follower = self.followers[pod.uid] = Follower(pod, since, self.desk)
         task = self.tasks[pod.uid] = asyncio.create_task(follower.run())
-        task.add_done_callback(lambda task: self._ended(path, pod.uid, task))
+        task.add_done_callback(lambda task: self._ended(pod, task))
         self._gauge()
 
-    def _ended(self, path: str, uid: str, task: "asyncio.Task[None]") -> None:
-        self.followers.pop(uid, None)
-        self.tasks.pop(uid, None)
-        if self.by_path.get(path) == uid:
-            del self.by_path[path]
+    def _ended(self, pod: Pod, task: "asyncio.Task[None]") -> None:
+        self.followers.pop(pod.uid, None)
+        self.tasks.pop(pod.uid, None)
+        if self.by_path.get(pod.path) == pod.uid:
+            del self.by_path[pod.path]
         self._gauge()
         if not task.cancelled() and task.exception() is not None:
             self.desk.log.error("a log is no longer followed", exc_info=task.exception())

@@ -80,7 +80,7 @@ class Follower:
             except Forbidden as error:
                 self._refused(error)
                 wait = REFUSED_S
-            except (ApiError, Temporary, KafkaError, *AWAY) as error:
+            except (ApiError, *AWAY) as error:
                 self.log.debug("a log is taken up again", error=str(error))
             if self.gone and clock.monotonic() - began < STEADY_S:
                 return
@@ -132,11 +132,22 @@ class Follower:
             else:
                 found[made.id] = made
         if found:
-            await self.desk.publish(list(found.values()))
+            await self._publish(list(found.values()))
         for event_id in found:
             self.desk.known.add(event_id)
         self._count(Line.ALERT, len(found))
         return newest
+
+    async def _publish(self, events: Sequence[Event[AlertFired]]) -> None:
+        """For as long as it takes, and no further line is read: the pod may be gone before it could be read again."""
+        backoff = Backoff(first=0.5, most=10.0)
+        while True:
+            try:
+                return await self.desk.publish(events)
+            except (Temporary, KafkaError) as error:
+                self.desk.metrics.inc("loop_errors_total")
+                self.log.info("alerts wait for the broker", alerts=len(events), error=str(error))
+                await self.desk.clock.sleep(backoff.next())
 
     def _count(self, what: Line, number: int = 1) -> None:
         if what is Line.PLAIN_ALERT and not self.warned:

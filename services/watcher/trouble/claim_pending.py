@@ -47,8 +47,8 @@ def look(claim: Object, now: datetime) -> Trouble | None:
 def provisioning(event: Object, now: datetime) -> Trouble | None:
     """What the provisioner, or who looks for one, says."""
     first, last = event_times(event)
-    about = involved(event)
-    if event.get("reason") != EVENT_REASON or about.key.kind != "PersistentVolumeClaim" or now >= last + LASTS:
+    about = involved(event, ("PersistentVolumeClaim",))
+    if event.get("reason") != EVENT_REASON or about is None or now >= last + LASTS:
         return None
     return Trouble(
         ALERT, about, since=first, until=last + LASTS, summary=text(event, "message"),

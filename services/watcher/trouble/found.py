@@ -5,12 +5,13 @@ for an odd object: what has not the expected shape is as good as absent. Whether
 that is over, is decided in `lives.py`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from schemas.alerts import Scalar, Severity
+from schemas.reference import PART
 from services.kube.objects import Object, ObjectKey, key_of, metadata_of, split_api_version
 from services.kube.pointer import resolve as at
 from services.runtime.alerts.loose import child, moment, text
@@ -73,12 +74,21 @@ def subject_of(obj: Object) -> Subject:
     return Subject(key_of(obj), text(metadata_of(obj), "uid"), controller_of(obj))
 
 
-def involved(event: Object) -> Subject:
-    """The object that an Event is about."""
+def involved(event: Object, kinds: Iterable[str]) -> Subject | None:
+    """The object that an Event is about, if it is of one of these kinds. Whoever may write Events may write anything
+    into one: so it is about its own namespace, and about what can be a name."""
     one = child(event, "involvedObject")
     group = split_api_version(text(one, "apiVersion"))[0]
-    key = ObjectKey(group, text(one, "kind"), text(one, "namespace"), text(one, "name"))
+    key = ObjectKey(group, text(one, "kind"), text(metadata_of(event), "namespace"), text(one, "name"))
+    if key.kind not in kinds or not can_be(key):
+        return None
     return Subject(key, text(one, "uid"), known=key.kind not in OWNED)
+
+
+def can_be(key: ObjectKey) -> bool:
+    """Whether its parts can be parts of a path and of a subject; references are not validated by the API server."""
+    parts = (key.group or key.kind, key.kind, key.namespace or key.name, key.name)
+    return all(PART.fullmatch(part) and ".." not in part for part in parts)
 
 
 OWNED = frozenset({"Pod", "ReplicaSet", "Job", "ReplicationController"})

@@ -34,25 +34,26 @@ Complete = Callable[[str, str], bool]
 """Whether all is seen that an alert of this name can come from, at least the kind that it came from, as text."""
 
 
-class Placed(NamedTuple):
-    """A trouble, the kind that told it, and what an alert of it is about: its object's workload where it has one."""
-
-    target: Target
-    trouble: Trouble
-    seen_in: str
-
-    @property
-    def key(self) -> "LifeKey":
-        """The life that it belongs to."""
-        return LifeKey(self.trouble.alert.name, self.target.subject, self.target.uid)
-
-
 class LifeKey(NamedTuple):
     """One alert's name and one target; another object of the same name is another target."""
 
     name: str
     subject: str
     uid: str | None
+
+
+class Placed(NamedTuple):
+    """A trouble, the kind that told it, and what an alert of it is about: its object's workload where it has one."""
+
+    key: LifeKey
+    target: Target
+    trouble: Trouble
+    seen_in: str
+
+
+def place(target: Target, trouble: Trouble, seen_in: str) -> Placed:
+    """A trouble and the life that it belongs to."""
+    return Placed(LifeKey(trouble.alert.name, target.subject, target.uid), target, trouble, seen_in)
 
 
 @dataclass

@@ -1,16 +1,17 @@
 """What an alert is about: the workload of a pod that is in trouble, from controller to controller; else the object.
 
 Only objects in trouble are looked at. What a reference says of an owner is enough where that owner is gone, may not be
-read or is of no served kind: the alert is told all the same, about the nearest one that is known.
+read or is of no served kind: the alert is told all the same, about the nearest one that is known. Whoever makes a pod
+may write any name there: one that could be more than a name is no owner.
 """
 
 from collections import OrderedDict
 
 from schemas.target import Target
 from services.kube.api.cluster import Cluster
-from services.kube.api.errors import Forbidden
+from services.kube.api.errors import Forbidden, Invalid
 from services.kube.objects import Object, ObjectKey, metadata_of
-from services.watcher.trouble.found import OWNED, Controller, Subject, controller_of, subject_of
+from services.watcher.trouble.found import OWNED, Controller, Subject, can_be, controller_of, subject_of
 
 MOST = 4096
 HOPS = 4
@@ -32,8 +33,10 @@ class Owners:
         for _ in range(HOPS):
             if above is None or key.kind not in OWNED or above[:2] == NODE:
                 break
-            key = ObjectKey(above.group, above.kind, key.namespace, above.name)
-            uid = above.uid
+            owner = ObjectKey(above.group, above.kind, key.namespace, above.name)
+            if not can_be(owner):
+                break
+            key, uid = owner, above.uid
             above = await self._above(key, uid) if key.kind in OWNED else None
         return Target(
             cluster=self.cluster.name, group=key.group, kind=key.kind, namespace=key.namespace, name=key.name,
@@ -62,5 +65,5 @@ class Owners:
     async def _get(self, key: ObjectKey) -> Object | None:
         try:
             return await self.cluster.get(key)
-        except Forbidden:
+        except (Forbidden, Invalid):
             return None

@@ -59,14 +59,14 @@ def readiness(pod: Object, now: datetime) -> Trouble | None:
 
 def liveness(event: Object, now: datetime) -> Trouble | None:
     """What the kubelet says of a probe that fails again and again."""
-    message = text(event, "message")
+    about, message = involved(event, ("Pod",)), text(event, "message")
     first, last = event_times(event)
-    if event.get("reason") != EVENT_REASON or not message.startswith(LIVENESS) or now >= last + LASTS:
+    if about is None or event.get("reason") != EVENT_REASON or not message.startswith(LIVENESS):
         return None
-    if event_count(event) < MANY:
+    if now >= last + LASTS or event_count(event) < MANY:
         return None
     return Trouble(
-        ALERT, involved(event), since=first, until=last + LASTS, summary=message,
+        ALERT, about, since=first, until=last + LASTS, summary=message,
         labels={"probe": "liveness"}, values={"failures": event_count(event)},
     )  # fmt: skip
 

@@ -28,6 +28,7 @@ FULL = Alert("KubeQuotaFullyUsed", Severity.INFO, hold=timedelta(minutes=5), lin
 HIT = Alert("KubeQuotaExceeded", Severity.WARNING)
 EVENT_REASONS = frozenset({"FailedCreate", "ProvisioningFailed"})
 WORDS = "exceeded quota"
+MAKERS = frozenset({"ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController", "PersistentVolumeClaim"})
 LASTS = timedelta(minutes=15)
 
 
@@ -46,11 +47,11 @@ def full(quota: Object, now: datetime) -> Trouble | None:
 def hit(event: Object, now: datetime) -> Trouble | None:
     """What a controller was told that wanted to make a pod."""
     first, last = event_times(event)
-    message = text(event, "message")
-    if text(event, "reason") not in EVENT_REASONS or WORDS not in message or now >= last + LASTS:
+    about, message = involved(event, MAKERS), text(event, "message")
+    if about is None or text(event, "reason") not in EVENT_REASONS or WORDS not in message or now >= last + LASTS:
         return None
     return Trouble(
-        HIT, involved(event), since=first, until=last + LASTS, summary=message,
+        HIT, about, since=first, until=last + LASTS, summary=message,
         labels={"reason": WORDS}, values={"failures": event_count(event)},
     )  # fmt: skip
 

@@ -33,7 +33,7 @@ from services.runtime.tasks import background, cancel
 from services.watcher.alerts_told import Said
 from services.watcher.trouble.found import Trouble
 from services.watcher.trouble.kinds import ALERTS, WATCHED, Kind, feeding, troubles
-from services.watcher.trouble.lives import ORIGIN, RETELL, Board, Placed, Where
+from services.watcher.trouble.lives import ORIGIN, RETELL, Board, Where, place
 from services.watcher.trouble.owners import Owners
 
 TICK_S = 1.0
@@ -165,7 +165,7 @@ class Troubles:
         listed = {kind for kind, reflector in self.reflectors.items() if reflector.synced.is_set()}
         for where, found in list(self.waiting.items()):
             kind = where[0].kind
-            placed = [Placed(await self.owners.target(one.about), one, kind) for one in found]
+            placed = [place(await self.owners.target(one.about), one, kind) for one in found]
             if self.waiting.get(where) is found:
                 del self.waiting[where]
             self.board.put(where, placed, self.clock.now())
@@ -188,9 +188,10 @@ class Troubles:
 
     def _seen(self, kind: Kind, seen_in: str) -> bool:
         reflector = self.reflectors.get(kind)
-        if reflector is None or reflector.refused is not None:
-            return kind.kind != seen_in or kind not in self.refused
-        return kind in self.settled
+        if reflector is not None and reflector.refused is None:
+            return kind in self.settled
+        refused = reflector is not None or kind in self.refused  # else it is not served, so there is nothing of it
+        return not refused or kind.kind != seen_in
 
 
 def remembered_since(now: datetime) -> datetime:
