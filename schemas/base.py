@@ -75,7 +75,7 @@ def to_utc(value: datetime) -> datetime:
 
 def rfc3339(value: datetime) -> str:
     """RFC 3339 in UTC with microseconds and `Z`, so that times sort as text."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 DURATION_SCHEMA = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d|w))+$", "examples": ["30s", "1h30m"]}

@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 
 FILLED = {"filled": True}
 """The validation context in which a template is a plain text: values that come from an event are never read as one."""
+EXAMPLE = "\"${'restarted ' + event.name}\""
 T = TypeVar("T")
 
 
@@ -39,8 +40,12 @@ class _MayBeTemplate:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         def validate(value: Any, inner: Any, info: ValidationInfo) -> Any:
-            if is_template(value) and not (info.context or {}).get("filled"):
+            if (info.context or {}).get("filled"):
+                return inner(value)
+            if is_template(value):
                 return Template(value)
+            if isinstance(value, str) and "${" in value:
+                raise ValueError(f"text around ${{…}} is not filled: make it one expression, such as {EXAMPLE}")
             return inner(value)
 
         inner = handler(source)

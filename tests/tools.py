@@ -105,10 +105,14 @@ async def velero_completes(client: Client, obj: Object, action_id: str) -> None:
 async def strimzi_obeys(client: Client, obj: Object, action_id: str) -> None:
     """The operator takes the annotation away from whatever has it in the namespace."""
     names = ("strimzi.io/restart", "strimzi.io/restart-task", "strimzi.io/manual-rolling-update")
+    asked = []
     for kind in ("KafkaConnector", "StrimziPodSet"):
         group = next(one[0] for one in KINDS if one[2] == kind)
-        for one in await Operate(client.cluster).list(group, kind, metadata_of(obj)["namespace"]):
-            await client.patch(one, {"metadata": {"annotations": dict.fromkeys(names)}})
+        found = await Operate(client.cluster).list(group, kind, metadata_of(obj)["namespace"])
+        asked += [one for one in found if {*names} & {*(metadata_of(one).get("annotations") or {})}]
+    assert asked
+    for one in asked:
+        await client.patch(one, {"metadata": {"annotations": dict.fromkeys(names)}})
 
 
 async def argo_restarts(client: Client, obj: Object, action_id: str) -> None:

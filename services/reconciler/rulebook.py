@@ -9,8 +9,11 @@ from schemas.window import MaintenanceWindow
 from services.reconciler.choosing import PolicyIndex
 from services.reconciler.guards.base import Window
 from services.reconciler.windows import compile_windows
+from services.runtime.clock import Clock
 from services.runtime.errors import UsageError
 from services.runtime.logging import Log
+
+LOOK_S = 0.5
 
 
 class Rules(Protocol):
@@ -50,20 +53,25 @@ def rulebook_of(rules: Rules) -> Rulebook:
 
 
 class Rulebooks:
-    """The rulebook of what `source` says now; the very same object while the documents are the same."""
+    """The rulebook of what `source` says now; the very same object while the documents are the same.
 
-    def __init__(self, source: Callable[[], Rules], log: Log) -> None:
-        self.source, self.log = source, log
+    It is asked for several times a batch, and looking at files takes time, so `source` is asked at most every LOOK_S.
+    """
+
+    def __init__(self, source: Callable[[], Rules], clock: Clock, log: Log) -> None:
+        self.source, self.clock, self.log = source, clock, log
         self.seen = source()
+        self.looked = clock.monotonic()
         self.made = rulebook_of(self.seen)
 
     def __call__(self) -> Rulebook:
         """The one of now; the last good one while something of it cannot be used."""
-        rules = self.source()
-        if rules is not self.seen:
-            same, self.seen = rules == self.seen, rules
-            if not same:
-                self._remake(rules)
+        if self.clock.monotonic() - self.looked >= LOOK_S:
+            rules, self.looked = self.source(), self.clock.monotonic()
+            if rules is not self.seen:
+                same, self.seen = rules == self.seen, rules
+                if not same:
+                    self._remake(rules)
         return self.made
 
     def _remake(self, rules: Rules) -> None:

@@ -62,7 +62,7 @@ async def reconcile(
         group=f"{settings.group_prefix}-reconciler-{hands.name}",
         bounds=bounds_of(settings, hands.name),
         declared=declared,
-        rules=Rulebooks(rules, log),
+        rules=Rulebooks(rules, clock, log),
         bench=Bench(hands, clock, desk.turns if desk else Turns(WORKERS), log),
         metrics=metrics,
         log=log,

@@ -127,7 +127,10 @@ class Tally:
 
     def _add(self, own: str, entry: Entry) -> None:
         for entries in self._lists(entry):
-            insort(entries, entry, key=began)
+            if entries and entry.at < entries[-1].at:
+                insort(entries, entry, key=began)
+            else:
+                entries.append(entry)
         rows = self.by_subject.setdefault((entry.policy, entry.subject), {})
         rows[own] = rows.get(own, 0) + 1
 

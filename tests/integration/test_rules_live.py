@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.approvals import AnswerKind, ApprovalRefused, ApprovalRequested, RefusedAnswer
+from schemas.approvals import AnswerKind, ApprovalClosed, ApprovalRefused, ApprovalRequested, RefusedAnswer
 from schemas.base import rfc3339
 from schemas.events import ActionFinished, DecisionMade, Outcome, Reason, Verdict
 from schemas.target import Target
@@ -93,6 +93,11 @@ async def test_who_is_in_a_group_is_asked_of_its_document(
             (refused,) = await one.until(ApprovalRefused)
             assert refused.why is RefusedAnswer.NOT_AN_APPROVER
             (tmp_path / "group.yaml").write_text(GROUP.format(member="ann"))
-            await one.answer(asked, AnswerKind.APPROVE, by="ann")
+
+            async def counts() -> bool:
+                await one.answer(asked, AnswerKind.APPROVE, by="ann")
+                return bool(await one.all_of(ApprovalClosed))
+
+            await eventually(counts, what="the new member's answer counts")
             (finished,) = await one.until(ActionFinished)
             assert finished.outcome is Outcome.SUCCEEDED

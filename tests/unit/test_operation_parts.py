@@ -23,7 +23,7 @@ from services.reconciler.actions.evictions import evict
 from services.reconciler.actions.evidence import bounded, containers, parts, size, split, tail
 from services.reconciler.actions.label import reserved
 from services.reconciler.actions.operation import MARK
-from services.reconciler.actions.patch import annotated, forbidden, inverse, projected
+from services.reconciler.actions.patch import annotated, forbidden, inverse, is_back, projected
 from services.reconciler.actions.restart import not_rolled, stands_still
 from services.reconciler.actions.rights import plural
 from services.reconciler.actions.rollback import Revision, chosen, same
@@ -97,6 +97,13 @@ def test_a_secret_s_values_are_hashes(live: Object | None) -> None:
 def test_the_inverse_of_a_merge_puts_everything_back(live: Object, body: Object) -> None:
     """Whatever a merge patch adds, changes or removes; only empty maps may stay where there was nothing."""
     assert merged(merged(live, body), inverse(body, live)) == live
+
+
+@given(live=BODIES, body=PATCHES)
+def test_what_was_put_back_is_seen_as_such(live: Object, body: Object) -> None:
+    """So that an undo after a crash right behind its write finds nothing more to do, and no change of somebody else."""
+    back = inverse(body, live)
+    assert is_back(back, merged(merged(live, body), back))
 
 
 @given(live=BODIES, body=PATCHES)

@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from schemas.actions import Notify
 from schemas.events import DriftState
+from schemas.template import FILLED
+from tests.reacting import policy as alert_policy
 from tests.reconciler_kit import policy
 
 
@@ -48,3 +51,18 @@ def test_nothing_is_made_anew_by_default() -> None:
     """Deleting is never what a short policy means."""
     step = policy().spec.do[0]
     assert (step.action, step.recreates, step.timeout.total_seconds()) == ("revert", False, 30)
+
+
+def test_text_around_a_template_is_refused() -> None:
+    """It would stand in the message as it is written; the words say how it is meant."""
+    step = {"notify": {"to": "#ops", "message": "restarting ${event.workload} does not help"}}
+    with pytest.raises(ValidationError, match="make it one expression"):
+        alert_policy("tell", [step])
+    whole = "${'restarting ' + event.workload + ' does not help'}"
+    assert alert_policy("tell", [{"notify": {"to": "#ops", "message": whole}}]).spec.do[0].action == "notify"
+
+
+def test_a_filled_value_may_hold_anything() -> None:
+    """What came from an event is never read as a template, nor refused for looking like one."""
+    filled = Notify.model_validate({"to": "#ops", "message": "costs ${price}"}, context=FILLED)
+    assert filled.message == "costs ${price}"

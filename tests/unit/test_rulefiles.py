@@ -9,12 +9,13 @@ from structlog.testing import capture_logs
 
 from services.kube.declaration.sources import rule_source
 from services.reconciler.checking import wrongs
-from services.reconciler.rulebook import Rulebooks
+from services.reconciler.rulebook import LOOK_S, Rulebooks
 from services.runtime.errors import UserFileError
 from services.runtime.logging import get_log
 from services.runtime.rulefiles import MOST_CALENDAR, load_rules, rule_paths
 from services.runtime.rules import Written
 from services.runtime.settings import Settings
+from tests.fakes import StillClock
 
 HEAD = "apiVersion: setpoint.dev/v1alpha1\n"
 POLICY = HEAD + "kind: Policy\nmetadata: {name: heal}\nspec:\n  trigger: {drift: {baseline: payments}}\n"
@@ -133,12 +134,14 @@ def test_what_is_read_is_what_decisions_are_made_with(tmp_path: Path) -> None:
     """A window and a group of a folder are in the rulebook that guards and approvals ask, as long as they are there."""
     file = write(tmp_path / "a.yaml", WINDOW, GROUP, POLICY)
     (tmp_path / "holidays.ics").write_text(CALENDAR, newline="")
-    rulebooks = Rulebooks(rule_source(Settings(policies=tmp_path), wrongs), get_log("test"))
+    clock = StillClock()
+    rulebooks = Rulebooks(rule_source(Settings(policies=tmp_path), wrongs), clock, get_log("test"))
     first = rulebooks()
     assert first.windows[0].open_until(datetime(2026, 12, 25, tzinfo=UTC)) == datetime(2026, 12, 27, tzinfo=UTC)
     assert first.groups == {"oncall": frozenset({"ana", "ben"})}
     assert rulebooks() is first
     write(file, POLICY)
+    clock.advance(LOOK_S)
     assert (rulebooks().windows, rulebooks().groups) == ((), {})
 
 

@@ -61,7 +61,8 @@ class Patch(Operation[Parameters]):
         if isinstance(found, Denial):
             return Plan(target, words, denial=found)
         if mark_of(found.live) == scene.action_id:
-            return Plan(found.target, words, so=True, ours=True, before=before_of(found.live))
+            before = before_of(found.live) or _who(found, scene)
+            return Plan(found.target, words, so=True, ours=True, before=before)
         after = await self._send(found, scene, None, dry_run=True)
         diff = changes(found.live, after, scene.mask_key)
         if not diff:
@@ -108,7 +109,7 @@ class Patch(Operation[Parameters]):
             return bool(projected(scene.parameters.merge or {}, live) == before["to"])
 
         if not holds(found.live):
-            return "somebody has changed it since"
+            return None if is_back(before["back"], found.live) else "somebody has changed it since"
         notes = unmarked() if mark_of(found.live) == before["action"] else {}
         await write(scene, found, annotated(before["back"], notes), holds)
         return None
@@ -179,6 +180,16 @@ def projected(body: Object, obj: Any) -> Object:
     }
 
 
+def is_back(back: Object, obj: Any) -> bool:
+    """Whether an inverse has been written: everything that it puts there stands there, what it takes away does not."""
+    if not isinstance(obj, dict):
+        return False
+    return all(
+        is_back(value, obj.get(name)) if isinstance(value, dict) else obj.get(name) == value
+        for name, value in back.items()
+    )
+
+
 def annotated(body: Object, notes: Mapping[str, str | None]) -> Object:
     """A merge patch that leaves these annotations as well."""
     metadata = metadata_of(body)
@@ -200,9 +211,13 @@ def marking(live: Object, action_id: str) -> list[Object]:
     return [{"op": "add", "path": "/metadata/annotations", "value": {MARK: action_id}}]
 
 
+def _who(found: Seen, scene: Scene[Parameters]) -> dict[str, Any]:
+    return {"action": scene.action_id, "uid": found.uid}
+
+
 def _before(found: Seen, after: Object, scene: Scene[Parameters]) -> dict[str, Any]:
     """What an undo needs. Without `back` it can do nothing: operations, a Secret, or too much of it."""
-    note: dict[str, Any] = {"action": scene.action_id, "uid": found.uid}
+    note = _who(found, scene)
     if scene.parameters.merge is None or is_secret(found.live):
         return note
     body = scene.parameters.merge
