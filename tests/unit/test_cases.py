@@ -189,6 +189,19 @@ def test_a_late_copy_opens_nothing() -> None:
     assert len(desk.tasks) == 1
 
 
+def test_a_policy_may_wait_for_what_is_measured() -> None:
+    """Told again with more restarts it is wanted by then; with the same ones nothing is said twice."""
+    desk = Desk(policy(when="event.values.restarts > 8"))
+    assert [made.reason for made in desk.fire()] == [Reason.NO_POLICY]
+    assert desk.fire() == []
+    assert desk.fire(alert(values={"restarts": 8})) == []
+    assert [made.verdict for made in desk.fire(alert(values={"restarts": 9})) if isinstance(made, DecisionMade)] == [
+        Verdict.ACT
+    ]
+    desk.end()
+    assert desk.fire(alert(values={"restarts": 10})) == [], "what is done rests, whatever is measured"
+
+
 def test_what_only_happened_once_is_over_with_its_step() -> None:
     """No case stays open for an alert that nobody will ever resolve."""
     desk = Desk(policy())

@@ -28,11 +28,11 @@ def at(minutes: float) -> datetime:
 
 def placed(
     where: tuple[Kind, ObjectKey] = ONE, alert: Alert = CRASH, since: float = 0, target: Target = TARGET,
-    until: datetime | None = None,
+    until: datetime | None = None, **values: int,
 ) -> Placed:  # fmt: skip
     about = Subject(where[1], f"uid-of-{where[1].name}")
     return place(
-        target, Trouble(alert, about, at(since), "it ends each time", {"app": "api"}, {}, until), where[0].kind
+        target, Trouble(alert, about, at(since), "it ends each time", {"app": "api"}, values, until), where[0].kind
     )
 
 
@@ -197,6 +197,16 @@ def test_what_begins_and_ends_by_itself_does(played: Played) -> None:
     where = (JOB, ObjectKey("batch", "Job", "payments", "nightly"))
     played.put(where, placed(where, job_failed.ALERT, since=10, until=at(20)))
     assert [played.step(minutes) for minutes in (5, 10, 15, 20)] == [[], ["fired"], [], ["resolved"]]
+
+
+def test_what_is_measured_is_told_anew_at_a_bounded_pace(played: Played) -> None:
+    """As the same alert: a policy may wait for a number of restarts, of whichever pod has the most."""
+    for minutes in range(30):
+        played.put(ONE, placed(restarts=minutes), minutes=minutes)
+        played.put(OTHER, placed(OTHER, restarts=2), minutes=minutes)
+        played.step(minutes)
+    assert [event.data.values["restarts"] for event in played.events] == [2, 6, 11, 16, 21, 26]
+    assert len({event.id for event in played.events}) == 1
 
 
 def test_a_long_life_is_told_again_before_the_topic_forgets_it(played: Played) -> None:

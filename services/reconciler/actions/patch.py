@@ -181,11 +181,11 @@ def projected(body: Object, obj: Any) -> Object:
 
 
 def is_back(back: Object, obj: Any) -> bool:
-    """Whether an inverse has been written: everything that it puts there stands there, what it takes away does not."""
-    if not isinstance(obj, dict):
-        return False
-    return all(
-        is_back(value, obj.get(name)) if isinstance(value, dict) else obj.get(name) == value
+    """Whether an inverse has been written: everything that it puts there stands there, what it takes away does not.
+    A map that is not there counts as empty, since the server drops empty ones."""
+    parts = {} if obj is None else obj
+    return isinstance(parts, dict) and all(
+        is_back(value, parts.get(name)) if isinstance(value, dict) else parts.get(name) == value
         for name, value in back.items()
     )
 

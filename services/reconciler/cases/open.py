@@ -3,6 +3,7 @@
 An alert may be told many times, in any order, also as resolved before it was ever told as fired: one life is one case.
 """
 
+from schemas.alerts import AlertFired
 from schemas.ledger import Case, TargetState
 from services.reconciler.cases.ask import withdraw
 from services.reconciler.cases.decide import evaluate
@@ -13,7 +14,8 @@ from services.reconciler.inputs import Fired, Found, Over, Step, World
 
 
 def fired(state: TargetState, given: Fired, world: World) -> Step:
-    """An alert fires, or is told again: then nothing is decided anew, only what was measured is taken over."""
+    """An alert fires, or is told again: then what was measured is taken over, and nothing is decided anew, unless no
+    policy is at work on it and one may want it by now."""
     alert = given.data
     if alert.alert_id in state.closed_cases:
         return Step(state)
@@ -22,12 +24,19 @@ def fired(state: TargetState, given: Fired, world: World) -> Step:
     case = case_of(state, alert.alert_id)
     if case is not None:
         again = updated(case, repeats=case.repeats + 1, alert=alert.model_copy(update={"onset": case.alert.onset}))
-        return Step(with_case(state, again))
+        state = with_case(state, again)
+        return evaluate(state, again, world, given.event_id) if _unanswered(case, alert) else Step(state)
     if len(state.cases) >= MOST_CASES:
         state = _without_oldest(state, world)
     opened = Case(alert=alert, event_id=given.event_id, correlation_id=given.correlation_id, place=given.place)
     state = with_case(changed(state, target=alert.target if not state.cases else state.target), opened)
     return evaluate(state, opened, world)
+
+
+def _unanswered(case: Case, told: AlertFired) -> bool:
+    """Whether no policy has taken it up, and what policies look at is another."""
+    another = (case.alert.values, case.alert.labels, case.alert.severity) != (told.values, told.labels, told.severity)
+    return another and case.policy is None and case.flight is None and case.place is not None
 
 
 def over(state: TargetState, given: Over, world: World) -> Step:

@@ -10,12 +10,12 @@ resolved is taken over (`restore`): it goes on without being told again, and end
 until the kinds that it can come from were listed; its label `seen_in` says which one it came from.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from schemas.alerts import AlertFired, AlertResolved
+from schemas.alerts import AlertFired, AlertResolved, Scalar
 from schemas.events import Event
 from schemas.target import Target
 from services.kube.objects import ObjectKey
@@ -27,9 +27,10 @@ ORIGIN, MAKER = "setpoint/watcher/trouble", "kubernetes"
 """What its events name as their source, and what policies know such alerts by."""
 RETELL = timedelta(days=1)
 """An alert that goes on is said again, with the same id, well before the topic's retention forgets it."""
+REFRESH = timedelta(minutes=5)
+"""And at most this often where what was measured has changed: policies may wait for a number of restarts."""
 
-
-SEEN_IN = "seen_in"
+SEEN_IN, AFFECTED = "seen_in", "affected"
 Complete = Callable[[str, str], bool]
 """Whether all is seen that an alert of this name can come from, at least the kind that it came from, as text."""
 
@@ -136,8 +137,10 @@ class Board:
             if life.told is None:
                 if now - life.onset >= placed[0].trouble.alert.hold:
                     yield self._fired(key, life, placed, now)
-            elif life.said_at is not None and now - life.said_at > RETELL:
-                yield _again(life.told, now)
+            elif life.said_at is not None and now - life.said_at >= REFRESH:
+                values = _values(placed)
+                if _measured(values) != _measured(life.told.values) or now - life.said_at > RETELL:
+                    yield _again(life.told, values, now)
 
     def _ends(self, absent: Iterable[LifeKey], now: datetime, complete: Complete) -> Iterator[Event[AlertResolved]]:
         for key in absent:
@@ -155,22 +158,42 @@ class Board:
                 )  # fmt: skip
 
     def _fired(self, key: LifeKey, life: Life, placed: list[Placed], now: datetime) -> Event[AlertFired]:
-        first = min(placed, key=lambda one: (one.trouble.since, str(one.trouble.about.key)))
+        first = _first(placed)
         trouble = first.trouble
         alert_id = alert_id_of(self.cluster, MAKER, *key, life.onset.isoformat(), self.ended.get(key, ""))
         return fired(
             ORIGIN, MAKER, self.cluster, first.target, alert_id=alert_id, name=key.name,
             severity=trouble.alert.severity, lasting=True, onset=min(life.onset, now), now=now,
             labels={**trouble.labels, **_names(trouble.about.key), SEEN_IN: first.seen_in},
-            values={**trouble.values, "affected": len({one.trouble.about.key for one in placed})},
-            summary=trouble.summary,
+            values=_values(placed), summary=trouble.summary,
         )  # fmt: skip
 
 
-def _again(told: AlertFired, now: datetime) -> Event[AlertFired]:
+def _first(placed: Iterable[Placed]) -> Placed:
+    """The one that a life's words are taken from."""
+    return min(placed, key=lambda one: (one.trouble.since, str(one.trouble.about.key)))
+
+
+def _values(placed: list[Placed]) -> dict[str, Scalar]:
+    """What is measured now: the most of each number."""
+    found: dict[str, Scalar] = dict(_first(placed).trouble.values)
+    for one in placed:
+        for name, value in one.trouble.values.items():
+            known = found.get(name)
+            if isinstance(value, int | float) and isinstance(known, int | float):
+                found[name] = max(known, value)
+    return {**found, AFFECTED: len({one.trouble.about.key for one in placed})}
+
+
+def _measured(values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Without how many are affected, which comes and goes with every roll-out."""
+    return {name: value for name, value in values.items() if name != AFFECTED}
+
+
+def _again(told: AlertFired, values: dict[str, Scalar], now: datetime) -> Event[AlertFired]:
     return fired(
         ORIGIN, MAKER, told.sender, told.target, alert_id=told.alert_id, name=told.name, severity=told.severity,
-        lasting=True, onset=told.onset, now=now, labels=told.labels, values=told.values, summary=told.summary,
+        lasting=True, onset=told.onset, now=now, labels=told.labels, values=values, summary=told.summary,
     )  # fmt: skip
 
 
