@@ -160,7 +160,7 @@ class ApplyManifest(Parameters):
 
 class Suspend(Parameters):
     """Stop what runs by itself: a CronJob, an Argo CD Application's automated sync, a Flux Kustomization or
-    HelmRelease, a Velero Schedule, a Knative source …"""
+    HelmRelease, a Velero Schedule …"""
 
     about = "object"
     object: Filled[Ref] = from_event("object")

@@ -24,7 +24,7 @@ from services.kube.api.errors import ApiError, Conflict, Unavailable
 from services.kube.api.operate import Operate
 from services.reconciler.actions.operation import Applied, Operation, Outside, Plan, Scene
 from services.reconciler.actions.operations import OPERATIONS
-from services.reconciler.failures import failure_of
+from services.reconciler.failures import Failure, failure_of
 from services.reconciler.guards import Bounds, Denial, blast_radius, plan_unchanged, touches_only_own
 from services.reconciler.inputs import Ended, Errand, Found, Task
 from services.reconciler.lineage import Lines
@@ -113,19 +113,26 @@ async def carry(task: Task, asks: Asks, desk: Desk) -> Found | Ended:
         return _end(task, flight, Outcome.SUPERSEDED, Reason.PARAMETERS, why)
     try:
         ending = await _run(course, asks, desk)
-    except (ApiError, TimeoutError) as error:
-        failure = failure_of(error, course.target, course.phase, course.limit)
+    except Exception as error:  # noqa: BLE001 - each way out is an end; a defect's trace is in the log
+        failure = _failure(error, course, desk)
         ending = _end(task, flight, Outcome.FAILED, failure.reason, failure.message)
         ending = replace(ending, temporary=failure.temporary, retry_after=failure.retry_after)
-    except Exception as error:
-        desk.log.exception("action crashed", action_id=flight.action_id, action=flight.action, phase=course.phase)
-        words = f"'{course.phase}' failed: {type(error).__name__}"
-        ending = _end(task, flight, Outcome.FAILED, Reason.INTERNAL, words)
     spent = course.spent_ms
     return replace(
         ending, applied=course.applied, plan_ms=spent.get("plan", 0.0), apply_ms=spent.get("apply", 0.0),
         verify_ms=spent.get("verify", 0.0) + spent.get("undo", 0.0),
     )  # fmt: skip
+
+
+def _failure(error: Exception, course: Course, desk: Desk) -> Failure:
+    """What an error means; one that nobody has thought of is a defect, with its trace in the log."""
+    if isinstance(error, ApiError | TimeoutError):
+        return failure_of(error, course.target, course.phase, course.limit)
+    flight = course.flight
+    desk.log.error(
+        "action crashed", action_id=flight.action_id, action=flight.action, phase=course.phase, exc_info=error
+    )  # fmt: skip
+    return Failure(Reason.INTERNAL, f"'{course.phase}' failed: {type(error).__name__}", temporary=False)
 
 
 async def find(task: Task, desk: Desk) -> Found:
@@ -179,8 +186,8 @@ async def _checked(course: Course, plan: Plan, applied: Applied, desk: Desk) -> 
     """What came of the write. Where that cannot be seen it is no success, and undone as one that did not help."""
     try:
         missing = await _verify(course, plan, applied)
-    except (ApiError, TimeoutError) as error:
-        failure = failure_of(error, course.target, course.phase, course.limit)
+    except Exception as error:  # noqa: BLE001 - each way out is an end; a defect's trace is in the log
+        failure = _failure(error, course, desk)
         if _undoes(course):
             return await _undo(course, plan.before, failure.message, desk)
         ending = _ended(course, Outcome.FAILED, failure.reason, failure.message)
@@ -200,7 +207,7 @@ async def _plan_and_apply(course: Course, asks: Asks, desk: Desk) -> Ended | tup
             plan = await _plan(course)
             if plan.ours or (plan.so and course.applied):
                 course.applied = True
-                return plan, Applied()
+                return plan, await _apply(course, plan)  # it writes nothing then, and knows what to look for
             if plan.so:
                 return _ended(course, Outcome.SUCCEEDED, Reason.ALREADY_SO, plan.words[:MOST_WORDS])
             denial = plan.denial or await _may(course, plan, asks, desk)

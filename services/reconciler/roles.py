@@ -9,17 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from schemas.events import Mode
-from schemas.policy import BlastRadius, Policy, Step
+from schemas.policy import Policy, Step
 from schemas.reference import GROUPS, Reference
 from schemas.template import Template, is_template
 from services.kube.objects import ObjectKey, key_of
+from services.reconciler import observing
 from services.reconciler.actions.base import Rule
 from services.reconciler.actions.operations import OPERATIONS
 from services.reconciler.actions.rights import plural
 from services.reconciler.globs import WILD
-from services.reconciler.guards.blast_radius import DISRUPTING, ON_NODES
 from services.reconciler.manual import ON_DRIFT
-from services.reconciler.observing import WORKLOADS
 from services.reconciler.resolving import READS
 from services.reconciler.tracking import APPLICATION
 from services.runtime.filling import templates_in
@@ -90,7 +89,7 @@ def _of_policy(policy: Policy, declared: Iterable[ObjectKey]) -> Iterator[Grant]
     for step in (*spec.do, *spec.otherwise):
         yield from _of_step(step, policy, namespaces)
         if spec.mode is Mode.ENFORCE and spec.limits.blast_radius is not None:
-            for rule in _of_limits(step.action, spec.limits.blast_radius):
+            for rule in observing.reads(step.action, spec.limits.blast_radius):
                 yield from _grants(rule, namespaces)
 
 
@@ -156,19 +155,6 @@ def _narrowed(rule: Rule, policy: Policy, about: Any) -> Iterator[Rule]:
         yield from (Rule(_group(kind), plural(kind), rule.verbs) for kind in kinds)
     else:
         yield rule
-
-
-def _of_limits(action: str, limits: BlastRadius) -> Iterator[Rule]:
-    """What is looked at right before an action for the sake of its limits."""
-    if limits.max_nodes is not None and action in ON_NODES:
-        yield Rule("", "nodes", ("list",))
-    verbs = (("get", limits.min_ready), ("list", limits.max_in_namespace))
-    wanted = tuple(verb for verb, limit in verbs if limit is not None)
-    if wanted:
-        yield from (Rule(group, plural(kind), wanted) for group, kind in WORKLOADS)
-    if action in DISRUPTING:
-        yield Rule("", "pods", ("get",))
-        yield Rule("policy", "poddisruptionbudgets", ("list",))
 
 
 def _grants(rule: Rule, namespaces: Iterable[str], name: str = "") -> Iterator[Grant]:

@@ -152,7 +152,9 @@ async def test_what_does_not_hold_in_time(
     assert stand.told.calls.count("undo") == calls
 
 
-@pytest.mark.parametrize("error", [Forbidden("no", 403), Unavailable("503", 503), TimedOut("late")])
+@pytest.mark.parametrize(
+    "error", [Forbidden("no", 403), Unavailable("503", 503), TimedOut("late"), KeyError("a defect")]
+)
 @pytest.mark.parametrize("undo", ["never", "auto"])
 async def test_what_cannot_be_seen_is_no_success(stand: Stand, error: Exception, undo: str) -> None:
     """The write stands, whatever can be read of it: its facts are told, and it is undone as the policy says."""
@@ -172,12 +174,12 @@ async def test_what_is_so_already_is_not_written(stand: Stand) -> None:
     assert (ended.applied, stand.told.calls) == (False, ["plan"])
 
 
-async def test_its_own_write_of_before_a_crash_is_verified_and_not_made_again(stand: Stand) -> None:
-    """Planned anew, found done by this very action, looked at."""
+async def test_its_own_write_of_before_a_crash_is_verified(stand: Stand) -> None:
+    """Planned anew, found done by this very action, applied once more, which writes nothing, and looked at."""
     stand.told.plans = [replace(PLAN, so=True, ours=True)]
     ended = await stand.carry()
     assert came_to(ended) == (Outcome.SUCCEEDED, Reason.VERIFIED)
-    assert stand.told.calls == ["plan", "look"]
+    assert stand.told.calls == ["plan", "apply", "look"]
 
 
 async def test_a_conflict_is_planned_anew(stand: Stand) -> None:
