@@ -16,6 +16,7 @@ from services.local.platform import Platform, platform
 from services.local.prepare import prepare_kafka
 from services.local.running import Running, announced
 from services.local.signals import stop_event
+from services.runtime.collector import collect_seldom
 from services.runtime.logging import configure_logging
 from services.runtime.settings import Settings, load_settings
 
@@ -46,6 +47,7 @@ def command(data: Path | None, **given: Any) -> int:
     """
     settings = load_settings(**given)
     settings.need("context", "--context NAME")
+    collect_seldom()
     return asyncio.run(_up(settings, (data or default_folder(settings)).absolute()))
 
 
