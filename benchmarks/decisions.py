@@ -24,10 +24,10 @@ from schemas.target import Target
 from schemas.topics import TopicName
 from services.local.prepare import Parts
 from services.reconciler.book import Book, Outcome
-from services.reconciler.choosing import PolicyIndex
 from services.reconciler.guards import Bounds
 from services.reconciler.inputs import World
 from services.reconciler.intake import MOST_RECORDS, read, take_in, unplaced
+from services.reconciler.policies.choosing import PolicyIndex
 from services.reconciler.records import Reader, Record, fact_records, row_records
 from services.runtime.collector import collect_seldom
 

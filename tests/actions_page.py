@@ -5,7 +5,7 @@ What stands before the mark is written by hand and stays.
 
 from pathlib import Path
 
-from services.reconciler.manual import Entry, Parameter, entries, right_in_words
+from services.reconciler.policies.manual import Entry, Parameter, entries, right_in_words
 
 PAGE = Path(__file__).parents[1] / "docs" / "actions.md"
 MARK = "<!-- From here on made by: python -m tests.actions_page -->\n"

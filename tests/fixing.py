@@ -13,10 +13,10 @@ from services.kube.declaration.baselines import Declared
 from services.kube.objects import Object, ObjectKey, key_of, managed_fields
 from services.kube.writers.ownership import owners
 from services.local.credentials import CONTEXT
-from services.reconciler.hands import KubeHands
+from services.reconciler.acting.hands import KubeHands
+from services.reconciler.acting.turns import Turns
+from services.reconciler.acting.worker import Bench, run_action
 from services.reconciler.inputs import Job, Result
-from services.reconciler.turns import Turns
-from services.reconciler.worker import Bench, run_action
 from services.runtime.clock import SystemClock
 from services.runtime.logging import get_log
 from tests.reconciler_kit import NOON

@@ -8,9 +8,9 @@ from schemas.base import EventModel
 from schemas.events import DecisionMade, Event, make_event, stable_id
 from schemas.policy import Policy
 from schemas.target import Target
-from services.reconciler.backtest import Trigger
-from services.reconciler.rehearsal import Rehearsal
-from services.reconciler.rulebook import Rulebook, rulebook_of
+from services.reconciler.policies.backtest import Trigger
+from services.reconciler.policies.rehearsal import Rehearsal
+from services.reconciler.policies.rulebook import Rulebook, rulebook_of
 from services.runtime.rules import Written
 from tests.reconciler_kit import NOON, target_of
 

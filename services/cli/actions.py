@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from services.cli.printing import output_option, print_data, print_rows
-from services.reconciler.manual import Entry, entries, right_in_words
+from services.reconciler.policies.manual import Entry, entries, right_in_words
 from services.runtime.errors import UsageError
 from services.runtime.filechecks import closest
 

@@ -9,8 +9,8 @@ import click
 from services.cli.options import EXISTING
 from services.cli.printing import output_option, print_data
 from services.kube.declaration.baselines import load_baselines
-from services.reconciler.checking import wrongs
-from services.reconciler.linting import Warned, lint
+from services.reconciler.policies.checking import wrongs
+from services.reconciler.policies.linting import Warned, lint
 from services.runtime.errors import FileProblem, SetpointError, UserFileError
 from services.runtime.rulefiles import load_rules
 from services.runtime.rules import Written

@@ -18,10 +18,10 @@ from services.cli.history import Ago, clickhouse_option, clickhouse_url
 from services.cli.policy_rules import policies_option, rules_at
 from services.cli.printing import output_option, print_data, print_rows
 from services.reconciler.actions.notify import plain
-from services.reconciler.backtest import Line, Report, Trigger
-from services.reconciler.backtest import backtest as play
-from services.reconciler.rehearsal import Supposed
-from services.reconciler.supposing import target_of
+from services.reconciler.policies.backtest import Line, Report, Trigger
+from services.reconciler.policies.backtest import backtest as play
+from services.reconciler.policies.rehearsal import Supposed
+from services.reconciler.policies.supposing import target_of
 from services.recorder.reader import open_reader
 from services.recorder.triggers import acted_on, triggers
 from services.runtime.settings import Settings

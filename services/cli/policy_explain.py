@@ -14,11 +14,11 @@ from schemas.reference import Ref, Reference
 from services.cli.policy_rules import policies_option, read_event, rules_at
 from services.cli.printing import output_option, print_data, print_rows
 from services.reconciler.actions.notify import plain
-from services.reconciler.explaining import Decided, Explained, decision_on, explain_all
 from services.reconciler.guards import Bounds
-from services.reconciler.rehearsal import Rehearsal, Supposed
-from services.reconciler.rulebook import Rulebook
-from services.reconciler.supposing import suppose
+from services.reconciler.policies.explaining import Decided, Explained, decision_on, explain_all
+from services.reconciler.policies.rehearsal import Rehearsal, Supposed
+from services.reconciler.policies.rulebook import Rulebook
+from services.reconciler.policies.supposing import suppose
 from services.runtime.errors import UsageError
 from services.runtime.settings import Settings
 

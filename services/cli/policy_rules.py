@@ -12,8 +12,8 @@ from schemas.alerts import AlertFired
 from schemas.base import EventModel
 from schemas.events import DriftDetected, Event, make_event, parse_event, stable_id
 from services.cli.options import EXISTING
-from services.reconciler.checking import wrongs
-from services.reconciler.rulebook import Rulebook, rulebook_of
+from services.reconciler.policies.checking import wrongs
+from services.reconciler.policies.rulebook import Rulebook, rulebook_of
 from services.runtime.errors import UsageError
 from services.runtime.rulefiles import load_rules
 from services.runtime.settings import Settings, load_settings

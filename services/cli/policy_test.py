@@ -10,8 +10,8 @@ import click
 from services.cli.options import EXISTING
 from services.cli.policy_rules import event_of, policies_option, read_event, rules_at
 from services.cli.printing import output_option, print_data
-from services.reconciler.explaining import Decided
-from services.reconciler.golden import Differs, GoldenCase, ReadEvent, differences, play
+from services.reconciler.policies.explaining import Decided
+from services.reconciler.policies.golden import Differs, GoldenCase, ReadEvent, differences, play
 from services.runtime.errors import FileProblem, UsageError, UserFileError
 from services.runtime.filechecks import validate
 from services.runtime.filetree import files_below

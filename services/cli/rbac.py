@@ -13,8 +13,8 @@ from schemas.target import Target
 from services.cli.options import EXISTING
 from services.kube.declaration.baselines import load_baselines
 from services.kube.objects import ObjectKey
-from services.reconciler.checking import wrongs
-from services.reconciler.roles import Grant, acts_on_drift, grants_of
+from services.reconciler.policies.checking import wrongs
+from services.reconciler.policies.roles import Grant, acts_on_drift, grants_of
 from services.runtime.errors import UsageError
 from services.runtime.rulefiles import load_rules
 from services.runtime.settings import load_settings

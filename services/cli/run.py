@@ -20,7 +20,7 @@ from services.local.launch import (
     until_stopped,
 )  # fmt: skip
 from services.local.signals import stop_event
-from services.reconciler.checking import wrongs
+from services.reconciler.policies.checking import wrongs
 from services.runtime.clock import SystemClock
 from services.runtime.collector import collect_seldom
 from services.runtime.health import Health, serve_health

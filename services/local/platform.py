@@ -17,7 +17,7 @@ from services.local.broker import LocalBroker
 from services.local.engine import serve_engine
 from services.local.launch import SERVICES, Surroundings, keep_running, new_health
 from services.local.prepare import KafkaParts
-from services.reconciler.checking import wrongs
+from services.reconciler.policies.checking import wrongs
 from services.recorder.store import ClickHouse, Store, open_store
 from services.runtime.clock import SystemClock
 from services.runtime.errors import Permanent, SetpointError

@@ -15,10 +15,10 @@ from schemas.ledger import Flight, InFlight, Lift, Place, TargetState
 from schemas.policy import PLAIN, Policy
 from schemas.policy import Step as PolicyStep
 from schemas.target import Target
-from services.reconciler.choosing import PolicyIndex
 from services.reconciler.guards import Bounds
 from services.reconciler.guards.base import Window
 from services.reconciler.memory import memory_of, most_of
+from services.reconciler.policies.choosing import PolicyIndex
 from services.reconciler.tally import Tally
 
 

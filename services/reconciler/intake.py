@@ -22,8 +22,8 @@ from services.reconciler.book import Book, Outcome
 from services.reconciler.cases.rows import case_of
 from services.reconciler.inputs import Answered, Ended, Fired, Found, Result, World
 from services.reconciler.journal import Offsets
+from services.reconciler.policies.schedules import Schedules
 from services.reconciler.records import DeadLetter, Reader, Record, alert_input, control_of, drift_input
-from services.reconciler.schedules import Schedules
 
 MOST_RECORDS = 1000  # of one batch: bounds a transaction, and how long the next one waits
 

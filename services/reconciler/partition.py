@@ -17,15 +17,15 @@ from aiokafka.structs import TopicPartition
 
 from schemas.ledger import Place
 from schemas.topics import TopicName
+from services.reconciler.acting.crew import Crew, Delivered
 from services.reconciler.book import Book, Outcome
-from services.reconciler.crew import Crew, Delivered
 from services.reconciler.inputs import Job, Task, World
 from services.reconciler.intake import Read, read, take_in, unplaced
 from services.reconciler.journal import Journal, fenced, open_journal
 from services.reconciler.load import load
+from services.reconciler.policies.rulebook import Rulebook
+from services.reconciler.policies.schedules import Schedules
 from services.reconciler.records import Reader, Record, fact_records, row_records
-from services.reconciler.rulebook import Rulebook
-from services.reconciler.schedules import Schedules
 from services.reconciler.shared import Shared
 from services.reconciler.telling import tell_failure, tell_outcome
 from services.runtime.backoff import Backoff

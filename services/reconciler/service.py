@@ -11,15 +11,15 @@ from services.kube.api.cluster import Cluster
 from services.kube.api.operate import Operate
 from services.kube.declaration.baselines import Declared
 from services.kube.objects import ObjectKey
-from services.reconciler.carrier import Desk
+from services.reconciler.acting.carrier import Desk
+from services.reconciler.acting.hands import Hands, KubeHands
+from services.reconciler.acting.outside import open_outside
+from services.reconciler.acting.turns import Turns
+from services.reconciler.acting.worker import Bench
 from services.reconciler.guards import Bounds
-from services.reconciler.hands import Hands, KubeHands
-from services.reconciler.outside import open_outside
 from services.reconciler.owner import own
-from services.reconciler.rulebook import Rulebooks, Rules
+from services.reconciler.policies.rulebook import Rulebooks, Rules
 from services.reconciler.shared import Shared
-from services.reconciler.turns import Turns
-from services.reconciler.worker import Bench
 from services.runtime.backoff import Backoff
 from services.runtime.clock import Clock
 from services.runtime.errors import Temporary

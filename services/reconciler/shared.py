@@ -7,10 +7,10 @@ from typing import Any
 
 from services.kube.declaration.baselines import Declared
 from services.kube.objects import ObjectKey
-from services.reconciler.carrier import Desk
+from services.reconciler.acting.carrier import Desk
+from services.reconciler.acting.worker import Bench
 from services.reconciler.guards import Bounds
-from services.reconciler.rulebook import Rulebook
-from services.reconciler.worker import Bench
+from services.reconciler.policies.rulebook import Rulebook
 from services.runtime.logging import Log
 from services.runtime.metrics import Metrics
 

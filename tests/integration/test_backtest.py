@@ -22,7 +22,7 @@ from schemas.events import (
 )
 from services.cli.policy_backtest import read_past, read_triggers
 from services.local.engine import serve_engine
-from services.reconciler.backtest import Report, backtest
+from services.reconciler.policies.backtest import Report, backtest
 from services.recorder.intents import Place, Span
 from services.recorder.keep import insert_rows
 from services.recorder.reader import Reader

@@ -17,8 +17,8 @@ from services.kube.objects import Object, key_of
 from services.kube.verdict.judge import judge
 from services.local.controlplane import LocalControlPlane
 from services.local.credentials import CONTEXT
-from services.reconciler.hands import KubeHands
-from services.reconciler.worker import run_action
+from services.reconciler.acting.hands import KubeHands
+from services.reconciler.acting.worker import run_action
 from tests.fakes import eventually
 from tests.fixing import DONE, Workshop, bench, ended, job_for, with_container
 from tests.reconciler_kit import drift

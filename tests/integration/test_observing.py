@@ -12,9 +12,9 @@ from schemas.policy import BlastRadius, Step
 from services.kube.api.errors import Forbidden, TooManyRequests
 from services.kube.objects import Object
 from services.local.controlplane import LocalControlPlane
-from services.reconciler import seeing
+from services.reconciler.acting import seeing
+from services.reconciler.acting.observing import is_ready, observe, reads, replicas, unavailable
 from services.reconciler.guards import blast_radius
-from services.reconciler.observing import is_ready, observe, reads, replicas, unavailable
 from tests import tools
 from tests.fakes import eventually
 from tests.ground import Ground, ground_of, other_kind

@@ -18,11 +18,11 @@ from schemas.ledger import Place
 from services.kube.api.errors import Conflict, Forbidden
 from services.kube.objects import Object
 from services.local.controlplane import LocalControlPlane
+from services.reconciler.acting.failures import failure_of
 from services.reconciler.actions.base import Rule
 from services.reconciler.actions.operation import Operation, Scene
 from services.reconciler.actions.operations import OPERATIONS
 from services.reconciler.actions.rights import plural
-from services.reconciler.failures import failure_of
 from tests import tools, works
 from tests.fakes import eventually
 from tests.ground import Ground, ground_of

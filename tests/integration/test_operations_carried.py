@@ -14,11 +14,11 @@ from schemas.policy import BlastRadius, Step
 from services.kube.api.errors import ApiError
 from services.local.controlplane import LocalControlPlane
 from services.local.credentials import CONTEXT
+from services.reconciler.acting.carrier import Asks, Desk, carry
+from services.reconciler.acting.turns import Turns
 from services.reconciler.actions.operations import OPERATIONS
-from services.reconciler.carrier import Asks, Desk, carry
 from services.reconciler.guards import Bounds
 from services.reconciler.inputs import Ended, Errand, Task
-from services.reconciler.turns import Turns
 from services.runtime.clock import SystemClock
 from services.runtime.logging import get_log
 from services.runtime.tasks import background

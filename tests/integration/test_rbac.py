@@ -18,8 +18,8 @@ from services.kube.api.errors import Forbidden
 from services.kube.api.operate import Operate
 from services.local.controlplane import LocalControlPlane
 from services.local.credentials import CONTEXT, kubeconfig
-from services.reconciler.resolving import resolve
-from services.reconciler.roles import grants_of
+from services.reconciler.acting.resolving import resolve
+from services.reconciler.policies.roles import grants_of
 from services.runtime.clock import SystemClock
 from tests.fakes import eventually
 from tests.ground import Ground, ground_of

@@ -20,10 +20,10 @@ from services.kube.declaration.baselines import Declared, folder_state
 from services.kube.objects import Object, ObjectKey
 from services.local.controlplane import LocalControlPlane
 from services.local.credentials import CONTEXT, kubeconfig
-from services.reconciler.hands import KubeHands
+from services.reconciler.acting.hands import KubeHands
+from services.reconciler.acting.turns import Turns
+from services.reconciler.acting.worker import Bench, run_action
 from services.reconciler.inputs import Job, Result
-from services.reconciler.turns import Turns
-from services.reconciler.worker import Bench, run_action
 from services.runtime.clock import SystemClock
 from services.runtime.logging import get_log
 from tests.reconciler_kit import NOON

@@ -17,8 +17,8 @@ from services.kube.api.operate import Operate
 from services.kube.objects import Object
 from services.local.controlplane import LocalControlPlane
 from services.local.credentials import CONTEXT
+from services.reconciler.acting.resolving import READS, resolve
 from services.reconciler.actions.base import Rule
-from services.reconciler.resolving import READS, resolve
 from services.runtime.clock import SystemClock
 from tests import tools
 from tests.fakes import eventually

@@ -15,7 +15,7 @@ from schemas.target import Target
 from services.kube.declaration.sources import rule_source
 from services.local.broker import LocalBroker
 from services.local.controlplane import LocalControlPlane
-from services.reconciler.checking import wrongs
+from services.reconciler.policies.checking import wrongs
 from services.reconciler.service import run_reconciler
 from services.runtime.clock import SystemClock
 from services.runtime.logging import get_log

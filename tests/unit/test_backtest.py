@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from schemas.events import DecisionMade, Verdict
 from schemas.policy import Policy
-from services.reconciler.backtest import Line, Trigger, backtest
 from services.reconciler.guards import Bounds
-from services.reconciler.rehearsal import Rehearsal
+from services.reconciler.policies.backtest import Line, Trigger, backtest
+from services.reconciler.policies.rehearsal import Rehearsal
 from tests.reconciler_kit import NOON, drift
 from tests.reconciler_kit import policy as on_drift
 from tests.rehearsing import POD, WEB, alert, event, policy, resolved, rules, trigger

@@ -13,13 +13,13 @@ from schemas.events import FieldChange, Outcome, PeopleTold, Reason, Verdict
 from schemas.ledger import Flight, Lift, Place
 from schemas.policy import Step
 from services.kube.api.errors import Conflict, Forbidden, TimedOut, Unavailable
+from services.reconciler.acting.carrier import Asks, Desk, carry
+from services.reconciler.acting.turns import Turns
 from services.reconciler.actions.base import Rule
 from services.reconciler.actions.operation import Applied, Operation, Plan, Scene
 from services.reconciler.actions.operations import OPERATIONS
-from services.reconciler.carrier import Asks, Desk, carry
 from services.reconciler.guards import Bounds, Denial
 from services.reconciler.inputs import Ended, Errand, Task
-from services.reconciler.turns import Turns
 from services.runtime.logging import get_log
 from tests.reconciler_kit import NOON, MovedClock, target_of
 

@@ -33,9 +33,9 @@ from schemas.policy import Policy
 from schemas.target import Target
 from services.reconciler.book import Book
 from services.reconciler.book import Outcome as Batch
-from services.reconciler.choosing import PolicyIndex
 from services.reconciler.guards import Bounds
 from services.reconciler.inputs import Answered, Due, Ended, Errand, Fired, Found, Over, Resumed, Task, World
+from services.reconciler.policies.choosing import PolicyIndex
 from tests.reconciler_kit import NOON, target_of
 
 POD = target_of("web-1", kind="Pod")

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.policy import Policy
 from schemas.window import MaintenanceWindow
-from services.reconciler.checking import wrongs
+from services.reconciler.policies.checking import wrongs
 from services.runtime.rules import Written
 
 API = "setpoint.dev/v1alpha1"

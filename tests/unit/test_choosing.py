@@ -11,9 +11,9 @@ from schemas.alerts import ALERT_GROUP, ALERT_KIND, AlertFired, Severity
 from schemas.ledger import Place
 from schemas.policy import Policy
 from schemas.target import Target
-from services.reconciler import choosing
-from services.reconciler.choosing import PolicyIndex, choose, explain
-from services.reconciler.eventview import view_of
+from services.reconciler.policies import choosing
+from services.reconciler.policies.choosing import PolicyIndex, choose, explain
+from services.reconciler.policies.eventview import view_of
 from tests.reconciler_kit import NOON, target_of
 
 names = st.sampled_from(["KubePodCrashLooping", "KubePodNotReady", "Shell in pod", "[x"])

@@ -9,9 +9,9 @@ from schemas.base import EventModel
 from schemas.events import DriftState
 from schemas.ledger import Place
 from schemas.policy import Policy
-from services.reconciler.explaining import Decided, clause_of, decision_on, explain_all
 from services.reconciler.guards import Bounds
-from services.reconciler.rehearsal import Rehearsal
+from services.reconciler.policies.explaining import Decided, clause_of, decision_on, explain_all
+from services.reconciler.policies.rehearsal import Rehearsal
 from services.runtime.errors import UsageError
 from tests.reconciler_kit import NOON, clear, drift
 from tests.reconciler_kit import policy as on_drift

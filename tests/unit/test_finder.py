@@ -7,8 +7,8 @@ import pytest
 
 from schemas.alerts import AlertFired, Severity
 from schemas.ledger import Place
-from services.reconciler import finder as module
-from services.reconciler.finder import Finder
+from services.reconciler.acting import finder as module
+from services.reconciler.acting.finder import Finder
 from services.reconciler.inputs import Errand, Found, Task
 from tests.reconciler_kit import NOON, target_of
 

@@ -14,9 +14,9 @@ from schemas.target import Target
 from services.kube.api.errors import Forbidden
 from services.kube.api.operate import Operate
 from services.kube.objects import Object
+from services.reconciler.acting.observing import observe, selects, unavailable
 from services.reconciler.guards import Observation, blast_radius
 from services.reconciler.guards.blast_radius import at_least, at_most
-from services.reconciler.observing import observe, selects, unavailable
 from tests.reconciler_kit import target_of
 
 POD, WEB = target_of("web-1", kind="Pod"), target_of()

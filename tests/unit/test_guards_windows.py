@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from schemas.events import Reason, Verdict
 from schemas.target import Target
 from schemas.window import MaintenanceWindow
-from services.reconciler.calendars import MOST_BYTES, merged, read_calendar_text
 from services.reconciler.guards.base import Window
 from services.reconciler.guards.maintenance import maintenance
-from services.reconciler.windows import Compiled, check_cron, compile_windows
+from services.reconciler.policies.calendars import MOST_BYTES, merged, read_calendar_text
+from services.reconciler.policies.windows import Compiled, check_cron, compile_windows
 from services.runtime.errors import UsageError
 from tests.guards_kit import asked, case
 from tests.reconciler_kit import NOON, target_of

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from schemas.alerts import AlertFired, Severity
 from schemas.policy import Policy
-from services.reconciler.choosing import PolicyIndex
-from services.reconciler.globs import covers, may_meet
-from services.reconciler.linting import Lint, lint, shadows_all
+from services.reconciler.policies.choosing import PolicyIndex
+from services.reconciler.policies.globs import covers, may_meet
+from services.reconciler.policies.linting import Lint, lint, shadows_all
 from tests.reconciler_kit import target_of
 from tests.rehearsing import alert
 

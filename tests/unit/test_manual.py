@@ -7,8 +7,8 @@ import pytest
 
 from schemas.actions import ACTIONS
 from services.cli.main import main
-from services.reconciler.checking import wrongs
-from services.reconciler.manual import Entry, entries, right_in_words, written
+from services.reconciler.policies.checking import wrongs
+from services.reconciler.policies.manual import Entry, entries, right_in_words, written
 from services.runtime.rulefiles import load_rules
 from tests.actions_page import PAGE, page
 

@@ -8,7 +8,7 @@ from schemas.ledger import Place
 from schemas.policy import BlastRadius
 from schemas.target import Target
 from services.kube.objects import Object
-from services.reconciler.observing import observe, reads
+from services.reconciler.acting.observing import observe, reads
 from tests.fake_api import fake_api, served
 
 KINDS = served(

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from services.cli.main import main
-from services.reconciler.eventview import view_of
-from services.reconciler.linting import Lint
+from services.reconciler.policies.eventview import view_of
+from services.reconciler.policies.linting import Lint
 from tests.reconciler_kit import NOON
 from tests.rehearsing import alert
 

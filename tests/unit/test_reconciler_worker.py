@@ -14,11 +14,11 @@ from schemas.ledger import InFlight
 from schemas.policy import Step
 from schemas.target import Target
 from services.kube.api.errors import Conflict, Forbidden, Invalid, NotFound, TimedOut, TooManyRequests, Unavailable
+from services.reconciler.acting.turns import Turns
+from services.reconciler.acting.worker import Bench, run_action
 from services.reconciler.actions.available import unavailable
 from services.reconciler.guards import Denial
 from services.reconciler.inputs import Job, Result
-from services.reconciler.turns import Turns
-from services.reconciler.worker import Bench, run_action
 from services.runtime.logging import get_log
 from tests.reconciler_kit import NOON, FakeHands, MovedClock, declared, drift, key_of, target_of
 

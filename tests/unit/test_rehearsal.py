@@ -9,7 +9,7 @@ from schemas.events import ActionFinished, ActionStarted, ControlKind, ControlSe
 from schemas.ledger import Place
 from schemas.window import MaintenanceWindow
 from services.reconciler.guards import Bounds
-from services.reconciler.rehearsal import AS_RECORDED, Rehearsal, Supposed, enforced
+from services.reconciler.policies.rehearsal import AS_RECORDED, Rehearsal, Supposed, enforced
 from tests.reconciler_kit import NOON, drift
 from tests.reconciler_kit import policy as on_drift
 from tests.rehearsing import POD, WEB, alert, event, policy, resolved, rules, said

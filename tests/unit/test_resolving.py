@@ -12,8 +12,8 @@ from schemas.target import Target
 from services.kube.api.errors import Forbidden, TimedOut, Unavailable
 from services.kube.api.operate import Operate
 from services.kube.objects import Object
-from services.reconciler.lineage import Line, Lines
-from services.reconciler.resolving import resolve
+from services.reconciler.acting.lineage import Line, Lines
+from services.reconciler.acting.resolving import resolve
 from tests.fake_api import FakeSession, fake_api, served
 from tests.fakes import NOON, StillClock
 

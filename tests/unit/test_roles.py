@@ -10,8 +10,8 @@ from schemas.policy import Policy
 from services.cli.main import main
 from services.cli.rbac import bindings, roles
 from services.kube.objects import ObjectKey
-from services.reconciler.resolving import READS
-from services.reconciler.roles import Grant, grants_of
+from services.reconciler.acting.resolving import READS
+from services.reconciler.policies.roles import Grant, grants_of
 from tests.reconciler_kit import policy as on_drift
 from tests.rehearsing import policy
 

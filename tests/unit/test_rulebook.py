@@ -6,7 +6,7 @@ import pytest
 
 from schemas.policy import Policy
 from schemas.window import MaintenanceWindow
-from services.reconciler.rulebook import LOOK_S, Rulebooks
+from services.reconciler.policies.rulebook import LOOK_S, Rulebooks
 from services.runtime.logging import get_log
 from services.runtime.rules import Written
 from tests.fakes import StillClock

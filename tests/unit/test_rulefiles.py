@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.kube.declaration.sources import rule_source
-from services.reconciler.checking import wrongs
-from services.reconciler.rulebook import LOOK_S, Rulebooks
+from services.reconciler.policies.checking import wrongs
+from services.reconciler.policies.rulebook import LOOK_S, Rulebooks
 from services.runtime.errors import UserFileError
 from services.runtime.logging import get_log
 from services.runtime.rulefiles import MOST_CALENDAR, load_rules, rule_paths

@@ -9,10 +9,10 @@ from schemas.events import ActionStarted, DecisionMade
 from schemas.ledger import TargetState
 from schemas.policy import Policy
 from services.reconciler.book import Book, Outcome
-from services.reconciler.choosing import PolicyIndex
 from services.reconciler.guards import Bounds
 from services.reconciler.inputs import Fired, World
-from services.reconciler.schedules import Schedules, following
+from services.reconciler.policies.choosing import PolicyIndex
+from services.reconciler.policies.schedules import Schedules, following
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

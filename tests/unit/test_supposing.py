@@ -7,7 +7,7 @@ import pytest
 from schemas.alerts import ALERT_GROUP, AlertFired
 from schemas.ledger import Place
 from schemas.target import Target
-from services.reconciler.supposing import suppose, target_of
+from services.reconciler.policies.supposing import suppose, target_of
 from tests.reconciler_kit import target_of as named
 from tests.rehearsing import POD, WEB, alert
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from services.reconciler.turns import Turns
+from services.reconciler.acting.turns import Turns
 
 
 async def test_no_more_than_so_many_at_once() -> None:

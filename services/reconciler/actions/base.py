@@ -15,7 +15,7 @@ from schemas.target import Target
 from services.kube.declaration.baselines import Declared
 from services.kube.objects import Object
 from services.kube.verdict.judge import Finding
-from services.reconciler.hands import Hands
+from services.reconciler.acting.hands import Hands
 from services.runtime.clock import Clock
 
 

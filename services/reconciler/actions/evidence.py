@@ -19,10 +19,10 @@ from services.kube.api.errors import ApiError, Forbidden, Unavailable
 from services.kube.masking import mask
 from services.kube.objects import Object, metadata_of
 from services.kube.pointer import resolve
+from services.reconciler.acting.failures import VERB
 from services.reconciler.actions.base import Rule
 from services.reconciler.actions.operation import Applied, Operation, Plan, Scene
 from services.reconciler.actions.seen import Seen, named, refused, see, subject
-from services.reconciler.failures import VERB
 from services.reconciler.guards.base import Denial
 
 PART = 256 * 1024  # bytes of a part's text, as JSON

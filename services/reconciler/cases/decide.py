@@ -29,11 +29,11 @@ from services.reconciler.cases.rows import (
     with_case,
     without_case,
 )
-from services.reconciler.choosing import choose
 from services.reconciler.decide import Answer
-from services.reconciler.eventview import View, view_of
 from services.reconciler.guards import ALERT_CHAIN, ELSE_CHAIN, Request, first_denial
 from services.reconciler.inputs import Errand, Step, Task, World
+from services.reconciler.policies.choosing import choose
+from services.reconciler.policies.eventview import View, view_of
 from services.runtime.expr import Context, ExpressionError, compile_expression
 from services.runtime.filling import NotFilled, fill
 

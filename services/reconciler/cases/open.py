@@ -9,8 +9,8 @@ from services.reconciler.cases.ask import withdraw
 from services.reconciler.cases.decide import evaluate
 from services.reconciler.cases.end import helped
 from services.reconciler.cases.rows import MOST_CASES, and_then, case_of, changed, updated, with_case, without_case
-from services.reconciler.choosing import SCHEDULE
 from services.reconciler.inputs import Fired, Found, Over, Step, World
+from services.reconciler.policies.choosing import SCHEDULE
 
 
 def fired(state: TargetState, given: Fired, world: World) -> Step:

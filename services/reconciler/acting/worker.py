@@ -14,13 +14,13 @@ from schemas.events import Outcome, Reason
 from services.kube.api.errors import ApiError, Conflict, Unavailable
 from services.kube.declaration.baselines import Declared
 from services.kube.objects import Object, metadata_of
+from services.reconciler.acting.failures import failure_of
+from services.reconciler.acting.hands import Hands
+from services.reconciler.acting.turns import Turns
 from services.reconciler.actions import ACTIONS
 from services.reconciler.actions.base import Action, Context, Plan
-from services.reconciler.failures import failure_of
 from services.reconciler.guards import Denial, still_true
-from services.reconciler.hands import Hands
 from services.reconciler.inputs import Job, Result
-from services.reconciler.turns import Turns
 from services.runtime.clock import Clock
 from services.runtime.logging import Log
 

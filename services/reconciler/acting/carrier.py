@@ -22,16 +22,16 @@ from schemas.target import Target
 from schemas.template import FILLED
 from services.kube.api.errors import ApiError, Conflict, Unavailable
 from services.kube.api.operate import Operate
+from services.reconciler.acting.failures import Failure, failure_of
+from services.reconciler.acting.lineage import Lines
+from services.reconciler.acting.observing import observe
+from services.reconciler.acting.resolving import resolve
+from services.reconciler.acting.seeing import unmet
+from services.reconciler.acting.turns import Turns
 from services.reconciler.actions.operation import Applied, Operation, Outside, Plan, Scene
 from services.reconciler.actions.operations import OPERATIONS
-from services.reconciler.failures import Failure, failure_of
 from services.reconciler.guards import Bounds, Denial, blast_radius, plan_unchanged, touches_only_own
 from services.reconciler.inputs import Ended, Errand, Found, Task
-from services.reconciler.lineage import Lines
-from services.reconciler.observing import observe
-from services.reconciler.resolving import resolve
-from services.reconciler.seeing import unmet
-from services.reconciler.turns import Turns
 from services.runtime.clock import Clock
 from services.runtime.logging import Log
 

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase, translate
 from schemas.alerts import AlertFired, Severity
 from schemas.ledger import Place
 from schemas.policy import Policy, fits, severe
-from services.reconciler.eventview import view_of
+from services.reconciler.policies.eventview import view_of
 from services.runtime.expr import Context, ExpressionError, compile_expression
 
 GLOB = frozenset("*?[")

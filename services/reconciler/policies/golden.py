@@ -17,11 +17,11 @@ from schemas.events import DriftDetected, DriftState, Event, FieldChange, Reason
 from schemas.ledger import Place
 from schemas.reference import Ref
 from schemas.target import Target
-from services.reconciler.explaining import Decided, decision_on
 from services.reconciler.guards import Bounds
-from services.reconciler.rehearsal import Rehearsal, Supposed
-from services.reconciler.rulebook import Rulebook
-from services.reconciler.supposing import suppose
+from services.reconciler.policies.explaining import Decided, decision_on
+from services.reconciler.policies.rehearsal import Rehearsal, Supposed
+from services.reconciler.policies.rulebook import Rulebook
+from services.reconciler.policies.supposing import suppose
 
 SOME_DAY = datetime(2026, 1, 1, 12, tzinfo=UTC)
 """When a case happens that does not say."""

@@ -25,7 +25,6 @@ from services.reconciler.book import Book
 from services.reconciler.book import Outcome as Batch
 from services.reconciler.cases.ask import GROUP
 from services.reconciler.cases.rows import case_of
-from services.reconciler.choosing import PolicyIndex
 from services.reconciler.guards import Bounds
 from services.reconciler.inputs import (
     Answered,
@@ -42,10 +41,11 @@ from services.reconciler.inputs import (
     Task,
     World,
 )
+from services.reconciler.policies.choosing import PolicyIndex
+from services.reconciler.policies.rulebook import Rulebook
+from services.reconciler.policies.schedules import Schedules
+from services.reconciler.policies.supposing import suppose
 from services.reconciler.records import alert_input, drift_input
-from services.reconciler.rulebook import Rulebook
-from services.reconciler.schedules import Schedules
-from services.reconciler.supposing import suppose
 from services.runtime.errors import Permanent
 
 MOST_AT_ONCE = 10_000

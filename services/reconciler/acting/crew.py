@@ -11,18 +11,18 @@ from typing import Any
 from schemas.events import Reason
 from schemas.policy import BlastRadius
 from schemas.target import Target
+from services.reconciler.acting.carrier import Asks, carry
+from services.reconciler.acting.finder import Finder
+from services.reconciler.acting.worker import run_action
 from services.reconciler.book import Book
-from services.reconciler.carrier import Asks, carry
 from services.reconciler.cases.decide import request_for
 from services.reconciler.cases.lift import stopped
 from services.reconciler.cases.rows import case_of
-from services.reconciler.finder import Finder
 from services.reconciler.guards import LAST_MOMENT, Denial, Request, first_denial
 from services.reconciler.inputs import Ended, Errand, Found, Job, Result, Task, World
 from services.reconciler.records import key_of_target
 from services.reconciler.shared import Shared
 from services.reconciler.telling import tell_result
-from services.reconciler.worker import run_action
 
 ACTED_WITHIN = timedelta(hours=1)  # what `maxInNamespace` counts
 Delivered = Result | Found | Ended

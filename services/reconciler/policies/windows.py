@@ -20,8 +20,8 @@ from cronsim import CronSim, CronSimError
 from schemas.policy import fits
 from schemas.target import Target
 from schemas.window import MaintenanceWindow, Where, WindowSpec
-from services.reconciler.calendars import read_calendar_text
 from services.reconciler.guards.base import Window
+from services.reconciler.policies.calendars import read_calendar_text
 from services.runtime.errors import UsageError
 
 MOST_LINKED = 2000  # beginnings of a schedule that touch each other; beyond, the end that is named is the least

@@ -13,14 +13,14 @@ from schemas.policy import Policy, Step
 from schemas.reference import GROUPS, Reference
 from schemas.template import Template, is_template
 from services.kube.objects import ObjectKey, key_of
-from services.reconciler import observing
+from services.reconciler.acting import observing
+from services.reconciler.acting.resolving import READS
+from services.reconciler.acting.tracking import APPLICATION
 from services.reconciler.actions.base import Rule
 from services.reconciler.actions.operations import OPERATIONS
 from services.reconciler.actions.rights import plural
-from services.reconciler.globs import WILD
-from services.reconciler.manual import ON_DRIFT
-from services.reconciler.resolving import READS
-from services.reconciler.tracking import APPLICATION
+from services.reconciler.policies.globs import WILD
+from services.reconciler.policies.manual import ON_DRIFT
 from services.runtime.filling import templates_in
 
 EVERYWHERE = ("",)

@@ -18,9 +18,9 @@ from services.kube.api.errors import Forbidden, Invalid, NotFound
 from services.kube.api.operate import Operate
 from services.kube.objects import Object, metadata_of
 from services.kube.pointer import resolve as at
+from services.reconciler.acting.lineage import Line, Lines, climb, controller_of
+from services.reconciler.acting.tracking import APPLICATION, application_of
 from services.reconciler.actions.base import Rule
-from services.reconciler.lineage import Line, Lines, climb, controller_of
-from services.reconciler.tracking import APPLICATION, application_of
 
 POD, NODE, CLAIM = ("", "Pod"), ("", "Node"), ("", "PersistentVolumeClaim")
 WORKLOADS = frozenset({

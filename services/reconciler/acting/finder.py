@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from schemas.alerts import AlertFired
 from schemas.ledger import Place
-from services.reconciler.carrier import Desk, find
+from services.reconciler.acting.carrier import Desk, find
 from services.reconciler.inputs import Errand, Found, Task
 
 QUICK_S = 0.25

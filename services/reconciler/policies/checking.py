@@ -17,9 +17,9 @@ from schemas.window import MaintenanceWindow
 from services.reconciler.actions.operations import OPERATIONS
 from services.reconciler.actions.restart import WORKLOADS
 from services.reconciler.cases.ask import GROUP
-from services.reconciler.eventview import view_of
-from services.reconciler.schedules import Schedules
-from services.reconciler.windows import check_cron, compile_windows
+from services.reconciler.policies.eventview import view_of
+from services.reconciler.policies.schedules import Schedules
+from services.reconciler.policies.windows import check_cron, compile_windows
 from services.runtime.errors import UsageError
 from services.runtime.expr import Context, ExpressionError, compile_expression
 from services.runtime.filechecks import closest

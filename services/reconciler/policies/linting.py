@@ -14,9 +14,9 @@ from schemas.actions import Scale
 from schemas.alerts import Severity
 from schemas.events import Mode
 from schemas.policy import Match, Policy, Step, severe
-from services.reconciler.globs import covers_all, may_meet
 from services.reconciler.guards.base import TELLING
-from services.reconciler.schedules import following
+from services.reconciler.policies.globs import covers_all, may_meet
+from services.reconciler.policies.schedules import following
 from services.runtime.expr import Context, ExpressionError, compile_expression
 
 READS = TELLING | {"evidence"}

@@ -15,10 +15,10 @@ from schemas.events import ActionStarted, DecisionMade, DriftDetected, Event, Mo
 from schemas.ledger import Place
 from schemas.policy import Policy
 from schemas.reference import reference_to
-from services.reconciler.choosing import explain
-from services.reconciler.eventview import view_of
-from services.reconciler.manual import written
-from services.reconciler.rehearsal import Rehearsal
+from services.reconciler.policies.choosing import explain
+from services.reconciler.policies.eventview import view_of
+from services.reconciler.policies.manual import written
+from services.reconciler.policies.rehearsal import Rehearsal
 from services.runtime.errors import UsageError
 from services.runtime.expr import Context
 from services.runtime.filling import NotFilled, fill

@@ -13,9 +13,9 @@ from schemas.alerts import AlertFired
 from schemas.events import ControlRemoved, ControlSet, DecisionMade, Event, Mode, Reason, Verdict
 from schemas.target import Target
 from services.reconciler.guards import Bounds
-from services.reconciler.rehearsal import AS_RECORDED, Rehearsal, Supposed, enforced
-from services.reconciler.rulebook import Rulebook
-from services.reconciler.supposing import suppose
+from services.reconciler.policies.rehearsal import AS_RECORDED, Rehearsal, Supposed, enforced
+from services.reconciler.policies.rulebook import Rulebook
+from services.reconciler.policies.supposing import suppose
 
 NAMED = 5
 

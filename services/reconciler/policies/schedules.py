@@ -16,8 +16,8 @@ from schemas.events import stable_id
 from schemas.ledger import Place, TargetState
 from schemas.policy import Policy
 from schemas.target import Target
-from services.reconciler.choosing import SCHEDULE, covers_cluster
 from services.reconciler.inputs import Armed, Fired, World
+from services.reconciler.policies.choosing import SCHEDULE, covers_cluster
 
 SCHEDULE_KIND = "Schedule"
 MOST_LATE = timedelta(hours=1)

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from schemas.alerts import ALERT_GROUP, AlertFired
 from schemas.ledger import Place
 from schemas.target import CLUSTER_SCOPED, CORE, Target
-from services.reconciler.resolving import NODE, POD, WORKLOADS
-from services.reconciler.tracking import APPLICATION
+from services.reconciler.acting.resolving import NODE, POD, WORKLOADS
+from services.reconciler.acting.tracking import APPLICATION
 
 LABELLED = {
     "deployment": ("workload", "apps", "Deployment"), "statefulset": ("workload", "apps", "StatefulSet"),

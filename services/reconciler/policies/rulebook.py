@@ -6,9 +6,9 @@ from typing import Protocol
 
 from schemas.policy import Policy
 from schemas.window import MaintenanceWindow
-from services.reconciler.choosing import PolicyIndex
 from services.reconciler.guards.base import Window
-from services.reconciler.windows import compile_windows
+from services.reconciler.policies.choosing import PolicyIndex
+from services.reconciler.policies.windows import compile_windows
 from services.runtime.clock import Clock
 from services.runtime.errors import UsageError
 from services.runtime.logging import Log
