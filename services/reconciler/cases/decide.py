@@ -46,7 +46,8 @@ GIVE_UP = frozenset({Reason.INEFFECTIVE_CHAIN, Reason.DENIED, Reason.EXPIRED})
 
 @dataclass(frozen=True)
 class Ready:
-    """A step with its values filled in, and what it acts on."""
+    """A step with its values filled in, and what it acts on. `course` tells the steps that follow from others, where
+    people are asked about them."""
 
     policy: Policy
     step: PolicyStep
@@ -124,7 +125,7 @@ def make_ready(case: Case, policy: Policy, world: World) -> Ready | None:
     filled = [fill(step.parameters, context) for step in steps[case.step :]]
     reference = filled[0].subject()
     subject = with_uid(reference.in_cluster(case.alert.target.cluster), case.place) if reference else None
-    course = stable_id(policy.name, *(one.model_dump_json() for one in filled))
+    course = stable_id(policy.name, *(one.model_dump_json() for one in filled)) if policy.spec.approve else ""
     return Ready(policy, steps[case.step], filled[0], subject, course)
 
 
