@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.base import rfc3339
+from services.runtime.logging import visible
 
 FORMS = ("table", "json", "yaml")
 PIPE_WIDTH = 240
@@ -57,14 +58,14 @@ def print_rows(
 
 
 def cell(value: Any) -> str:
-    """A value as a table shows it; times to the millisecond."""
+    """A value as a table shows it; times to the millisecond, and nothing that a terminal would obey."""
     if value is None:
         return ""
     if isinstance(value, datetime):
         return rfc3339(value)[:-4] + "Z"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(value)
+        return visible(", ".join(map(str, value)))
+    return visible(str(value))
 
 
 def _plain(data: Any) -> Any:
