@@ -122,22 +122,31 @@ async def test_a_crash_loop_lives_from_the_first_crash_until_it_stays_up(
 async def test_a_restart_repeats_nothing_and_forgets_nothing(
     client: Client, bench: Bench, heard: HeardAlerts, namespace: str
 ) -> None:
-    """What goes on is not told again, and what ended while nobody looked is over afterwards."""
+    """What goes on is not told again, and what ended while nobody looked is over afterwards; what has become worse is
+    told with what is measured now, as the same alert."""
     _, lasting = await workload(client, namespace, "lasting")
+    _, worse = await workload(client, namespace, "worse")
     _, healed = await workload(client, namespace, "healed")
     async with bench.running(watch_trouble):
         await crash(client, lasting)
         await crash(client, healed)
-        await eventually(lambda: heard.words(CRASH, "lasting") == heard.words(CRASH, "healed") == ["fired"])
+        await crash(client, worse)
+        await eventually(lambda: all(heard.words(CRASH, name) == ["fired"] for name in ("lasting", "healed", "worse")))
     await recover(client, healed)
-    await crash(client, lasting, restarts=9)
+    await crash(client, lasting)
+    await crash(client, worse, restarts=9)
     _, fresh = await workload(client, namespace, "fresh")
     await crash(client, fresh)
     bench.clock.move(30)
     async with bench.running(watch_trouble):
         await eventually(lambda: heard.words(CRASH, "fresh") == ["fired"])
         await over(bench, heard, "healed")
+        await eventually(lambda: len(heard.of(CRASH, "worse")) == 2)
     assert heard.words(CRASH, "lasting") == ["fired"]
+    first, again = heard.of(CRASH, "worse")
+    assert isinstance(first, AlertFired)
+    assert isinstance(again, AlertFired)
+    assert (first.alert_id, first.values["restarts"], again.values["restarts"]) == (again.alert_id, 4, 9)
 
 
 async def test_a_pod_that_is_gone_ends_its_trouble(
