@@ -43,7 +43,8 @@ class Ground:
             ready = status.get("availableReplicas", status.get("numberAvailable")) or 0
             updated = status.get("updatedReplicas", status.get("updatedNumberScheduled")) or 0
             wanted = status.get("desiredNumberScheduled") or 1 if wanted is None else wanted
-            return live if seen and ready >= wanted and updated >= wanted else None
+            surplus = status.get("replicas", wanted) > wanted  # a controller with an old cache makes one too many
+            return live if seen and ready >= wanted and updated >= wanted and not surplus else None
 
         return await eventually(look, 60.0, f"{obj['metadata']['name']} is available")
 

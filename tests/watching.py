@@ -35,6 +35,7 @@ from tests.fakes import eventually
 MERGE = "application/merge-patch+json"
 DEPLOYER = "deployer"
 MASK_KEY = "a key for tests only"
+ENDS_WITHIN_S = 60.0
 
 
 def random_name(prefix: str) -> str:
@@ -246,8 +247,9 @@ async def watching(
         yield running
     finally:
         stop.set()
-        await asyncio.wait({task}, timeout=20)
+        await asyncio.wait({task}, timeout=ENDS_WITHIN_S)
         await cluster.close()
+    assert task.done(), f"the watcher did not end within {ENDS_WITHIN_S:g} s; what runs: {asyncio.all_tasks()}"
     if not task.cancelled():
         task.result()
 

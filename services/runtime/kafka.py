@@ -83,6 +83,9 @@ async def started(client: Any) -> AsyncIterator[Any]:
     except (KafkaConnectionError, OSError) as error:
         await _close(client)
         raise Temporary(f"the broker does not answer: {error}") from error
+    except BaseException:  # cancelled in between
+        await _close(client)
+        raise
     try:
         yield client
     finally:

@@ -10,7 +10,7 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from schemas.topics import TopicName
-from services.runtime.kafka import cluster_partition, make_consumer
+from services.runtime.kafka import cluster_partition, make_consumer, started
 
 
 class Leadership(ConsumerRebalanceListener):
@@ -18,27 +18,29 @@ class Leadership(ConsumerRebalanceListener):
 
     def __init__(self, bootstrap: str, group: str, cluster: str, partitions: int) -> None:
         self.partition = TopicPartition(TopicName.DRIFT, cluster_partition(cluster, partitions))
-        self.consumer: AIOKafkaConsumer = make_consumer(bootstrap, client_id="setpoint-watcher", group=group)
+        self.bootstrap, self.group = bootstrap, group
+        self.consumer: AIOKafkaConsumer | None = None
         self.changed = asyncio.Event()
         self.leads = False
         self.joined = False
 
     async def run(self) -> None:
         """Stay in the group until cancelled; the records themselves are not read here."""
-        self.consumer.subscribe([TopicName.DRIFT], listener=self)
-        await self.consumer.start()
-        try:
-            while True:
-                await self.consumer.getmany(timeout_ms=500)
-        finally:
-            self._set(False)
-            await self.consumer.stop()
+        self.consumer = consumer = make_consumer(self.bootstrap, client_id="setpoint-watcher", group=self.group)
+        consumer.subscribe([TopicName.DRIFT], listener=self)
+        async with started(consumer):
+            try:
+                while True:
+                    await consumer.getmany(timeout_ms=500)
+            finally:
+                self._set(False)
 
     async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
         if self.partition in revoked:
             self._set(False)
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        assert self.consumer is not None
         self.consumer.pause(*assigned)
         self.joined = True
         self._set(self.partition in assigned)

@@ -135,7 +135,7 @@ def _settings(
     return Settings(
         kafka=broker.bootstrap, partitions=3, group_prefix=name, cluster=name, kubeconfig=control_plane.kubeconfig,
         context=CONTEXT, baselines=folder / "baselines.yml", policies=folder / "policies.yml" if mode else None,
-        mask_key="a key for tests only", clickhouse=None,
+        mask_key="a key for tests only", clickhouse=None, trouble=False,  # other tests' namespaces are in trouble
     )  # fmt: skip
 
 

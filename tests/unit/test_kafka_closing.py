@@ -71,3 +71,25 @@ async def test_a_cancellation_of_the_caller_stays_one() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_a_start_that_is_cancelled_is_closed() -> None:
+    """A service is stopped while it connects: nothing is left open."""
+
+    class Waiting(Consumer):
+        async def start(self) -> None:
+            await super().start()
+            starting.set()
+            await asyncio.sleep(60)
+
+    async def use(consumer: Consumer) -> None:
+        async with started(consumer):
+            raise AssertionError("it never started")
+
+    starting, consumer = asyncio.Event(), Waiting()
+    task = asyncio.create_task(use(consumer))
+    await starting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert consumer._client.closed
