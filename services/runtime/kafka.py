@@ -79,7 +79,8 @@ def make_consumer(
 async def started(client: Any) -> AsyncIterator[Any]:
     """A producer, consumer or admin client for the length of a block. Raises Temporary where the broker is away."""
     try:
-        await client.start()
+        async with _heeded():
+            await client.start()
     except (KafkaConnectionError, OSError) as error:
         await _close(client)
         raise Temporary(f"the broker does not answer: {error}") from error
@@ -92,13 +93,25 @@ async def started(client: Any) -> AsyncIterator[Any]:
         await _close(client)
 
 
+@asynccontextmanager
+async def _heeded() -> AsyncIterator[None]:
+    """Raise a cancellation that came within the block: aiokafka takes it for its own tasks' where it waits for them to
+    end, and whoever has cancelled would wait for ever."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    yield
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+
+
 async def _close(client: Any) -> None:
     """Close it. A consumer that waits out a failed fetch raises the cancellation of its own task then: it is not ours,
     and would end a whole service."""
     task = asyncio.current_task()
     cancelled = task.cancelling() if task else 0
     try:
-        await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+        async with _heeded():
+            await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
     except asyncio.CancelledError:
         if task is None or task.cancelling() > cancelled:
             raise

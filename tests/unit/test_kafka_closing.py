@@ -1,6 +1,7 @@
 """Closing a client of the broker never ends more than that client."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -93,3 +94,35 @@ async def test_a_start_that_is_cancelled_is_closed() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert consumer._client.closed
+
+
+@pytest.mark.parametrize("where", ["start", "stop"])
+async def test_a_cancellation_that_the_client_swallows_is_raised(where: str) -> None:
+    """aiokafka waits for tasks that it has cancelled, and takes a cancellation of ours for theirs."""
+
+    class Deaf(Consumer):
+        async def start(self) -> None:
+            await super().start()
+            if where == "start":
+                await self.swallow()
+
+        async def stop(self) -> None:
+            if where == "stop":
+                await self.swallow()
+
+        async def swallow(self) -> None:
+            waiting.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+    async def use() -> None:
+        async with started(Deaf()):
+            pass
+        raise AssertionError("it went on as if nobody had cancelled it")
+
+    waiting = asyncio.Event()
+    task = asyncio.create_task(use())
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
