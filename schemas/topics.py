@@ -21,6 +21,7 @@ class TopicName(StrEnum):
     CHANGES = "setpoint-changes"
     AUDIT = "setpoint-audit"
     METRICS = "setpoint-metrics"
+    SAMPLES = "setpoint-samples"
     DEAD_LETTER = "setpoint-dead-letter"
 
 
@@ -28,6 +29,8 @@ UNRECORDED = (TopicName.LEDGER, TopicName.DEAD_LETTER, TopicName.AUDIT)
 """State, bytes that nobody could read, and what is only there to be joined: a drift's own events say who was behind it,
 and every write of everybody is not ours to keep for a year."""
 RECORDED = tuple(name for name in TopicName if name not in UNRECORDED)
+RECORDER_READS = (*RECORDED, TopicName.DEAD_LETTER)
+"""The dead letters too: not their bytes, but where they stood and why."""
 
 
 class Topic(StrictModel):

@@ -4,7 +4,7 @@ Small and quick while the recorder keeps up, so that history is there at once; l
 insert of 5 000 rows costs little more than one of 100.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.recorder.intents import Span
@@ -58,13 +58,20 @@ class Portion:
             if made.samples:
                 self.rows[METRICS].extend(made.samples)
 
+    def add_rows(self, size: int, rows: Mapping[Table, Sequence[Row]]) -> None:
+        """Count a record whose rows take so many bytes."""
+        self.records += 1
+        self.bytes += size
+        for table, some in rows.items():
+            self.rows.setdefault(table, []).extend(some)
+
     def append(self, other: "Portion") -> None:
         """Put the next records behind these."""
         self.last = other.last
         self.records += other.records
         self.bytes += other.bytes
         for table, rows in other.rows.items():
-            self.rows[table].extend(rows)
+            self.rows.setdefault(table, []).extend(rows)
 
 
 @dataclass

@@ -5,9 +5,10 @@ topic, and draining a topic into the dead letters would hide it.
 """
 
 from collections import deque
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from schemas.topics import TopicName
@@ -64,3 +65,22 @@ async def bury(producer: AIOKafkaProducer, record: "ConsumerRecord[bytes, bytes]
     await producer.send_and_wait(
         TopicName.DEAD_LETTER, key=letter.key, value=letter.value, headers=list(letter.headers)
     )
+
+
+async def buried(
+    consumer: AIOKafkaConsumer, first: int | None = None, last: int | None = None
+) -> "AsyncIterator[ConsumerRecord[bytes, bytes]]":
+    """The dead letters that are there now, in their order, with the marks of those that were sent back: records without
+    a value. `first` and `last` are offsets. The consumer gets this topic assigned, instead of whatever it had."""
+    place = TopicPartition(TopicName.DEAD_LETTER, 0)
+    consumer.assign([place])
+    end = (await consumer.end_offsets([place]))[place]
+    if last is not None:
+        end = min(end, last + 1)
+    begin = (await consumer.beginning_offsets([place]))[place]
+    consumer.seek(place, max(begin, first or 0))
+    while await consumer.position(place) < end:
+        for records in (await consumer.getmany(place, timeout_ms=1000, max_records=500)).values():
+            for record in records:
+                if record.offset < end:
+                    yield record

@@ -3,13 +3,17 @@
 A plain MergeTree writes its deduplication log before the part: an engine that dies in between acknowledges the repeated
 insert and keeps nothing. So nothing is believed here: count, insert what is missing, count again. The whole span goes
 in under its own token (a late twin of the same insert is dropped then), parts of it under repair tokens.
+The same death can keep rows without their numbers in the roll-ups, so these are compared in the hours of the span, and
+counted again where they differ.
 """
 
 from collections.abc import Mapping, Sequence
 
 from services.recorder.intents import Place, Span, token
+from services.recorder.retention import as_kept
+from services.recorder.rollups import agree
 from services.recorder.store import Store
-from services.recorder.tables import Row, Table, expired, key_of
+from services.recorder.tables import EVENTS, Row, Table, expired, key_of
 from services.runtime.clock import Clock
 from services.runtime.errors import Temporary
 
@@ -28,19 +32,27 @@ async def insert_rows(store: Store, place: Place, span: Span, rows: Rows, repair
 
 
 async def keep(store: Store, place: Place, span: Span, rows: Rows, clock: Clock) -> int:
-    """Leave exactly these rows in the span; how many had to be put back after an insert that did not keep them.
+    """Leave exactly these rows in the span, and roll-ups that agree; how many rows had to be put back after an insert
+    that did not keep them.
 
     Raises Temporary when ClickHouse is away, or acknowledges again and again what it does not keep.
     """
     put_back = 0
     for table, some in rows.items():
-        young = [row for row in some if not expired(table, row, clock.now())]
-        put_back += await _keep_table(store, place, span, table, young, clock)
+        kept = await as_kept(store, table) if table.key else table
+        put_back += await _keep_table(
+            store, place, span, table, [row for row in some if not expired(kept, row, clock.now())], clock
+        )
+    if rows.get(EVENTS):
+        await agree(store, place, span, clock.sleep)
     return put_back
 
 
 async def _keep_table(store: Store, place: Place, span: Span, table: Table, rows: Sequence[Row], clock: Clock) -> int:
     if not rows:
+        return 0
+    if not table.key:  # keeps one of equal rows by itself
+        await insert_rows(store, place, span, {table: rows})
         return 0
     missing = await _missing(store, place, span, table, rows)
     if len(missing) == len(rows):

@@ -13,7 +13,7 @@ from aiokafka import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError
 from aiokafka.structs import TopicPartition
 
-from schemas.topics import RECORDED
+from schemas.topics import RECORDER_READS
 from services.recorder.batches import Limits
 from services.recorder.parts import Parts
 from services.recorder.reading import Reading
@@ -41,7 +41,7 @@ class Loop(ConsumerRebalanceListener):
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read and record until `stop`, then write what was read. Raises Permanent past the dead letters' limit."""
-        self.parts.consumer.subscribe([str(topic) for topic in RECORDED], listener=self)
+        self.parts.consumer.subscribe([str(topic) for topic in RECORDER_READS], listener=self)
         try:
             while not stop.is_set():
                 self.parts.health.beat("loop", within=60)
@@ -87,7 +87,7 @@ class Loop(ConsumerRebalanceListener):
             self.parts.log.info("recording", partitions=len(session.partitions))
 
     async def _take(self, session: Session, partition: TopicPartition, records: list[Any]) -> None:
-        portion = await self.reading.read(session.place(partition), records)
+        portion = await self.reading.read(session.place(partition), records, session.seen)
         end = self.parts.consumer.last_stable_offset(partition) or 0
         session.add(partition, portion, behind=max(0, end - 1 - portion.last))
         self.parts.metrics.set("record_lag", session.lag(partition.topic), topic=partition.topic)

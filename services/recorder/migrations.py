@@ -2,7 +2,8 @@
 
 A file is `NNNN_name.sql`; statements in it are separated by a line `-- statement`. `schema_migrations` in the database
 says what was applied, with the checksum of each file. Every statement may run twice (IF NOT EXISTS, OR REPLACE), so an
-interrupted file is simply run again, and two processes that migrate at once do no harm.
+interrupted file is simply run again, and two processes that migrate at once do no harm. A statement that is nothing but
+`-- fill NAME …` counts rows that are there already into these roll-ups.
 """
 
 import hashlib
@@ -11,17 +12,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
+from services.recorder.rendering import ONE_SERVER, Layout, render
+from services.recorder.rollups import fill
 from services.recorder.store import Store
 from services.recorder.tables import Table
 from services.runtime.errors import Permanent
 
 FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 SEPARATOR = re.compile(r"^-- statement\s*$", re.MULTILINE)
+FILL = re.compile(r"-- fill ([\w ]+)")
 HISTORY = Table("schema_migrations", ("version", "name", "checksum"), ("UInt32", "String", "String"), ("version",))
 HISTORY_DDL = """
 CREATE TABLE IF NOT EXISTS schema_migrations
 (version UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC'))
-ENGINE = ReplacingMergeTree ORDER BY version
+ENGINE = ReplacingMergeTree
+ORDER BY version
 """
 
 
@@ -92,14 +97,34 @@ async def read_applied(store: Store) -> tuple[Applied, ...]:
     return tuple(Applied(*row) for row in rows)
 
 
-async def migrate(store: Store, known: Sequence[Migration] | None = None) -> tuple[Migration, ...]:
+async def migrate(
+    store: Store, known: Sequence[Migration] | None = None, layout: Layout = ONE_SERVER
+) -> tuple[Migration, ...]:
     """Apply what is pending and return it. Raises Permanent as `pending` does, Temporary when ClickHouse is away."""
     todo = pending(known or all_migrations(), await read_applied(store))
     if todo:
-        await store.command(HISTORY_DDL)
+        await store.command(render(HISTORY_DDL, layout))
     for migration in todo:
         for statement in migration.statements:
-            await store.command(statement)
+            await _run(store, statement, layout)
         row = (migration.version, migration.name, migration.checksum)
         await store.insert(HISTORY, [row], f"migration:{migration.version}:{migration.checksum}")
     return todo
+
+
+def refuse_older(todo: Sequence[Migration]) -> None:
+    """Raise Permanent where the schema is older than this version, for who may not change it."""
+    if todo:
+        raise Permanent(
+            f"the database's schema is older than this version: {len(todo)} migrations are not applied, the first is "
+            f"{todo[0].version:04d}_{todo[0].name}",
+            "Run 'setpoint migrate' as a user that may create tables",
+        )
+
+
+async def _run(store: Store, statement: str, layout: Layout) -> None:
+    filling = FILL.fullmatch(statement)
+    if filling:
+        await fill(store, filling[1].split())
+    else:
+        await store.command(render(statement, layout))

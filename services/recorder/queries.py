@@ -1,10 +1,12 @@
 """The SQL that commands ask of the record, as named functions. Values travel as parameters, never inside the text."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from schemas.base import rfc3339
-from schemas.target import CLUSTER_SCOPED, CORE
+
+ANY_GROUP = "*"
 
 
 class Query(NamedTuple):
@@ -24,66 +26,43 @@ class TargetPattern(NamedTuple):
     group: str | None = None
 
 
-COLUMNS_OF_A_STORY = (
-    "event_time, event_type, subject, state, engine, manager, managers, users, people, paths, baseline, revision, "
-    "alert, severity, policy, mode, action, acted_on, step, undoes, verdict, reason, outcome, message, words, "
-    "sequence, onset, plan_ms, apply_ms, verify_ms, resumed, alert_id, approval_id, action_id, correlation_id"
-)
-CAUSES_FIRST = (
-    "setpoint-actions", "setpoint-approvals", "setpoint-decisions", "setpoint-alerts", "setpoint-changes",
+STORY = (
+    "event_time", "what", "detail", "who", "event_type", "subject", "state", "engine", "manager", "managers", "users",
+    "people", "paths", "baseline", "revision", "alert", "severity", "policy", "mode", "action", "acted_on", "step",
+    "undoes", "verdict", "reason", "outcome", "message", "words", "sequence", "onset", "plan_ms", "apply_ms",
+    "verify_ms", "resumed", "alert_id", "approval_id", "action_id", "correlation_id", "topic", "kafka_offset",
 )  # fmt: skip
-"""Written in one transaction, a decision and its action carry one time: the cause goes first, which is last here."""
+IN_TURN = ("event_time", "place", "kafka_offset")
+"""Written in one transaction, a decision and its action carry one time: `place` puts the cause first."""
 
 
-def timeline(target: TargetPattern, since: datetime, limit: int) -> Query:
-    """Everything that happened to an object since then, the newest `limit` of it, in order.
+def timeline(target: TargetPattern, since: datetime, until: datetime, limit: int) -> Query:
+    """Everything that happened to an object in that time, the newest `limit` of it, in order.
 
     Where it was acted on because of an alert about something else (its pod), the whole of that alert's story belongs.
     """
-    itself, parameters = _about(target)
-    acted_on = _acted_on(target)
-    recent = "event_time >= parseDateTime64BestEffort({since:String}, 6)"
-    told = f"SELECT correlation_id FROM events WHERE {recent} AND acted_on != '' AND {acted_on}"
-    asked = (
-        "SELECT approval_id FROM events WHERE event_type = 'approval.requested.v1' "
-        f"AND ({itself} OR correlation_id IN ({told}))"
-    )
+    about = "cluster = {cluster:String}, api_group = {group:String}, kind = {kind:String}"
+    named = "namespace = {namespace:String}, name = {name:String}, since = {since:String}, until = {until:String}"
+    backwards = ", ".join(f"{column} DESC" for column in IN_TURN)
     return Query(
-        f"SELECT * FROM (SELECT {COLUMNS_OF_A_STORY}, topic, kafka_offset FROM events WHERE {recent} AND ({itself} "
-        f"OR correlation_id IN ({told}) OR (approval_id != '' AND approval_id IN ({asked}))) "
-        "ORDER BY event_time DESC, topic DESC, kafka_offset DESC LIMIT {limit:UInt32}) "
-        f"ORDER BY event_time, indexOf({list(CAUSES_FIRST)}, topic) DESC, kafka_offset",
-        parameters | {"since": rfc3339(since), "limit": limit},
+        f"SELECT {', '.join(STORY)} FROM (SELECT {', '.join(STORY)}, place FROM timeline({about}, {named}) "
+        f"ORDER BY {backwards} LIMIT {{limit:UInt32}}) ORDER BY {', '.join(IN_TURN)}",
+        {
+            "cluster": target.cluster or "",
+            "group": ANY_GROUP if target.group is None else target.group,
+            "kind": target.kind,
+            "namespace": target.namespace,
+            "name": target.name,
+            "since": _moment(since),
+            "until": _moment(until),
+            "limit": limit,
+        },
     )
 
 
-def _about(target: TargetPattern) -> tuple[str, dict[str, Any]]:
-    """Events whose own target it is."""
-    conditions = ["lower(kind) = lower({kind:String})", "namespace = {namespace:String}", "name = {name:String}"]
-    parameters: dict[str, Any] = {"kind": target.kind, "namespace": target.namespace, "name": target.name}
-    if target.cluster is not None:
-        conditions.append("cluster = {cluster:String}")
-        parameters["cluster"] = target.cluster
-    if target.group is not None:
-        conditions.append("api_group = {group:String}")
-        parameters["group"] = target.group
-    return f"({' AND '.join(conditions)})", parameters
-
-
-def _acted_on(target: TargetPattern) -> str:
-    """The same of what was acted on, which is written as subjects are; a cluster's name may have slashes of its own."""
-    parts = "splitByChar('/', acted_on)"
-    conditions = [
-        f"lower({parts}[-3]) = lower({{kind:String}})",
-        f"{parts}[-2] = if({{namespace:String}} = '', '{CLUSTER_SCOPED}', {{namespace:String}})",
-        f"{parts}[-1] = {{name:String}}",
-    ]
-    if target.cluster is not None:
-        conditions.append("startsWith(acted_on, concat({cluster:String}, '/'))")
-        conditions.append(f"length({parts}) = length(splitByChar('/', {{cluster:String}})) + 4")
-    if target.group is not None:
-        conditions.append(f"{parts}[-4] = if({{group:String}} = '', '{CORE}', {{group:String}})")
-    return " AND ".join(conditions)
+def _moment(time: datetime) -> str:
+    """A time as a view's parameter is written."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
 
 def drifts(*, closed: bool, cluster: str | None, namespace: str | None, limit: int) -> Query:
@@ -145,13 +124,22 @@ def completeness() -> Query:
     return Query("SELECT * FROM completeness ORDER BY broker, topic, kafka_partition", {})
 
 
-def offsets_between(broker: str, topic: str, partition: int, first: int, last: int) -> Query:
-    """Which offsets of a partition have how many rows, both ends included."""
+def offsets_between(broker: str, topic: str, partition: int, first: int, last: int, table: str = "events") -> Query:
+    """Which offsets of a partition have how many rows in a table, both ends included."""
     return Query(
-        "SELECT kafka_offset, count() AS rows FROM events WHERE broker = {broker:String} AND topic = {topic:String} "
-        "AND kafka_partition = {partition:UInt16} AND kafka_offset BETWEEN {first:UInt64} AND {last:UInt64} "
-        "GROUP BY kafka_offset",
+        f"SELECT kafka_offset, count() AS rows FROM {table} WHERE broker = {{broker:String}} "
+        "AND topic = {topic:String} AND kafka_partition = {partition:UInt16} "
+        "AND kafka_offset BETWEEN {first:UInt64} AND {last:UInt64} GROUP BY kafka_offset",
         {"broker": broker, "topic": topic, "partition": partition, "first": first, "last": last},
+    )
+
+
+def recorded_at(broker: str, topic: str, offsets: Sequence[int]) -> Query:
+    """Which of these offsets of a topic have a row, in whichever partition."""
+    return Query(
+        "SELECT DISTINCT kafka_partition, kafka_offset FROM events WHERE broker = {broker:String} "
+        "AND topic = {topic:String} AND kafka_offset IN {offsets:Array(UInt64)}",
+        {"broker": broker, "topic": topic, "offsets": list(offsets)},
     )
 
 

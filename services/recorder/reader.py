@@ -13,7 +13,9 @@ from services.recorder.queries import Query
 from services.recorder.store import check_url, connect, database_of, first_line
 from services.runtime.errors import Permanent, Temporary
 
-UNKNOWN_TABLE, UNKNOWN_DATABASE = 60, 81
+UNKNOWN_FUNCTION, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, UNKNOWN_DATABASE = 46, 47, 60, 81
+OTHER_SCHEMA = (UNKNOWN_FUNCTION, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE, UNKNOWN_DATABASE)
+"""What a query of ours meets where the tables are of an older version; a view with parameters counts as a function."""
 
 
 class Reader:
@@ -51,8 +53,8 @@ async def open_reader(url: str) -> AsyncIterator[Reader]:
 def explained(error: ClickHouseError) -> Temporary | Permanent:
     """The client's error as ours."""
     code = getattr(error, "code", None)
-    if code in (UNKNOWN_TABLE, UNKNOWN_DATABASE):
-        return Permanent(f"ClickHouse has no such table or database: {first_line(error)}", "Run 'setpoint migrate'")
+    if code in OTHER_SCHEMA:
+        return Permanent(f"ClickHouse has no such table, view or column: {first_line(error)}", "Run 'setpoint migrate'")
     return Temporary(f"ClickHouse {'refused' if code else 'does not answer'}: {first_line(error)}")
 
 

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import ConsumerRecord
 
+from schemas.topics import TopicName
 from services.recorder.batches import Portion
 from services.recorder.deadletters import DlqCount, bury
 from services.recorder.intents import Place
+from services.recorder.letters import had_before
 from services.recorder.rows import rows_of
+from services.recorder.samples import Seen, rows_of_block
 from services.recorder.values import Unreadable
 from services.runtime.logging import Log
 from services.runtime.metrics import Metrics
@@ -23,25 +26,31 @@ class Reading:
         self.metrics = metrics
         self.log = log
 
-    async def read(self, place: Place, records: "Sequence[ConsumerRecord[bytes, bytes]]") -> Portion:
+    async def read(
+        self, place: Place, records: "Sequence[ConsumerRecord[bytes, bytes]]", seen: Seen | None = None
+    ) -> Portion:
         """The records of one poll of one partition, at least one. Tombstones make no rows, nor do unreadable records,
-        which are buried first.
+        which are buried first, nor what was sent back from there and is recorded already. `seen` is what the assignment
+        knows of series.
 
         Raises Permanent once too many are unreadable: nothing of this portion is passed then.
         """
         portion = Portion(first=records[0].offset, last=records[-1].offset)
         for record in records:
-            if record.value is None:
+            if record.value is None or had_before(record):
                 portion.add(0, None)
                 continue
             try:
-                made = rows_of(place, record)
+                if place.topic == TopicName.SAMPLES:
+                    size, rows = rows_of_block(place, record, seen if seen is not None else Seen())
+                    portion.add_rows(size, rows)
+                else:
+                    portion.add(len(record.value), rows_of(place, record))
             except Unreadable as error:
                 await self._bury(record, str(error))
                 portion.add(len(record.value), None)
             else:
                 self.count.good()
-                portion.add(len(record.value), made)
         return portion
 
     async def _bury(self, record: "ConsumerRecord[bytes, bytes]", error: str) -> None:

@@ -18,7 +18,7 @@ from services.runtime.errors import Permanent
 POLL_MS = 500
 NONE = OffsetAndMetadata(NO_OFFSET, "")
 HIGHEST = (
-    "SELECT topic, kafka_partition, max(kafka_offset) FROM events WHERE broker = {broker:String} "
+    "SELECT topic, kafka_partition, max(kafka_offset) FROM recorded_offsets WHERE broker = {broker:String} "
     "GROUP BY topic, kafka_partition"
 )
 
@@ -75,7 +75,7 @@ async def _replay(session: Session, reading: Reading, partition: TopicPartition,
         _check(session)
         announced = [record for record in polled.get(partition, []) if record.offset in span]
         if announced:
-            portion.append(await reading.read(session.place(partition), announced))
+            portion.append(await reading.read(session.place(partition), announced, session.seen))
     portion.last = span.last
     await session.insist(partition, portion)
     _check(session)

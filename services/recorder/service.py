@@ -13,9 +13,9 @@ from aiokafka.errors import KafkaError
 from services.recorder.batches import Limits
 from services.recorder.deadletters import DlqCount, DlqLimit
 from services.recorder.loop import MAX_POLL_INTERVAL_MS, Loop
-from services.recorder.migrations import migrate
 from services.recorder.parts import Parts
 from services.recorder.reading import Reading
+from services.recorder.schema import bring_up, insist, wanted_of
 from services.recorder.store import Store, open_store
 from services.runtime.backoff import Backoff
 from services.runtime.clock import Clock
@@ -52,14 +52,15 @@ async def run_recorder(
     otherwise wait for the session of the dead one to end. No two may have the same.
     """
     bootstrap, url = str(settings.need("kafka", "--kafka")), str(settings.need("clickhouse", "--clickhouse"))
+    wanted = wanted_of(settings)
     backoff, count = Backoff(first=0.5), DlqCount(dlq or DlqLimit())
     troubles = ["it has not started yet"]
     health.require("start", lambda: troubles[-1] if troubles else None)
 
     async def record_once() -> None:
         async with AsyncExitStack() as stack:
-            engine = store or await _opened(stack, url)
-            await migrate(engine)
+            engine = store or await _opened(stack, url, settings)
+            await (insist(engine) if settings.migrate == "refuse" else bring_up(engine, wanted))
             group = f"{settings.group_prefix}-{NAME}"
             client = await stack.enter_async_context(started(admin(bootstrap, f"setpoint-{NAME}-admin")))
             producer = await stack.enter_async_context(started(make_producer(bootstrap, client_id=NAME)))
@@ -96,8 +97,8 @@ def _consumer(bootstrap: str, group: str, member: str | None) -> AIOKafkaConsume
     )
 
 
-async def _opened(stack: AsyncExitStack, url: str) -> Store:
-    engine = await open_store(url)
+async def _opened(stack: AsyncExitStack, url: str, settings: Settings) -> Store:
+    engine = await open_store(url, create=settings.migrate == "apply", cluster=settings.clickhouse_cluster)
     stack.push_async_callback(engine.close)
     return engine
 

@@ -14,15 +14,21 @@ from collections.abc import Iterable, Mapping
 
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
+from schemas.topics import TopicName
 from services.recorder.batches import Batch, Limits, Portion, too_much
 from services.recorder.intents import Place, encode
 from services.recorder.keep import insert_rows, keep
 from services.recorder.parts import Parts
+from services.recorder.samples import Seen
+from services.recorder.samples_tables import weight
 from services.runtime.backoff import Backoff
 from services.runtime.errors import Temporary
 
 BEHIND = 100
 """So many records are left to read when the recorder counts as behind; less is markers and the newest few."""
+
+LEISURELY = frozenset({TopicName.SAMPLES})
+"""Come in large blocks all the time: small inserts would only make parts to be merged."""
 
 Commits = dict[TopicPartition, OffsetAndMetadata]
 
@@ -43,6 +49,7 @@ class Session:
         self.news = asyncio.Event()
         self.room = asyncio.Event()
         self.writer: asyncio.Task[None] | None = None
+        self.seen = Seen()
 
     def place(self, partition: TopicPartition) -> Place:
         """The partition as tokens and rows name it."""
@@ -61,7 +68,7 @@ class Session:
             batch = self.waiting[partition] = Batch(portion, born=self.parts.clock.monotonic())
         else:
             batch.portion.append(portion)
-        batch.caught_up = behind <= BEHIND
+        batch.caught_up = behind <= BEHIND and partition.topic not in LEISURELY
         self.news.set()
 
     def lag(self, topic: str) -> int:
@@ -153,7 +160,8 @@ class Session:
             await insert_rows(parts.store, self.place(partition), portion.span, portion.rows)
         except Temporary as error:
             await self.insist(partition, portion, error)
-        parts.wrote(partition.topic, portion.row_count, parts.clock.monotonic() - started)
+        written = sum(weight(table, rows) for table, rows in portion.rows.items())
+        parts.wrote(partition.topic, written, parts.clock.monotonic() - started)
 
     async def insist(self, partition: TopicPartition, portion: Portion, error: Temporary | None = None) -> None:
         """Leave exactly this portion's rows in the engine, however long it takes. `error` is what went wrong before."""

@@ -24,6 +24,8 @@ DATABASE = "setpoint"
 EMBEDDED = "chdb"
 TIMEOUT_S = 60
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SETTINGS = {"insert_deduplicate": 1, "deduplicate_blocks_in_dependent_materialized_views": 1, "async_insert": 0}
+"""Of every insert. Roll-ups are told apart too: between 24.7 and 26.1 a server would count a repeated insert twice."""
 
 
 class Store(Protocol):
@@ -35,8 +37,8 @@ class Store(Protocol):
     async def query(self, sql: str, parameters: dict[str, Any] | None = None) -> list[Row]:
         """Rows of a SELECT; parameters are bound by the server: `{name:Type}`."""
 
-    async def command(self, sql: str) -> None:
-        """Run a statement without a result."""
+    async def command(self, sql: str, parameters: dict[str, Any] | None = None) -> None:
+        """Run a statement without a result; parameters as of a query."""
 
 
 class ClickHouse:
@@ -53,22 +55,24 @@ class ClickHouse:
         result = await self._call(self.client.query, sql, parameters)
         return [tuple(row) for row in result.result_rows]
 
-    async def command(self, sql: str) -> None:
-        await self._call(self.client.command, sql)
+    async def command(self, sql: str, parameters: dict[str, Any] | None = None) -> None:
+        await self._call(self.client.command, sql, parameters)
 
     async def close(self) -> None:
         """Close the client; the embedded engine ends with its last one."""
         await asyncio.to_thread(self.client.close)
 
     def _insert(self, table: Table, rows: Sequence[Row], token: str) -> None:
-        self.client.insert(
-            table.name,
-            list(zip(*rows, strict=True)),
-            column_names=table.columns,
-            column_type_names=table.types,
-            column_oriented=True,
-            settings={"insert_deduplication_token": token, "insert_deduplicate": 1, "async_insert": 0},
-        )
+        told_apart = {"insert_deduplication_token": token} if table.key else {"insert_deduplicate": 0}
+        for columns in table.spread(rows) if table.spread else [list(zip(*rows, strict=True))]:
+            self.client.insert(
+                table.name,
+                columns,
+                column_names=table.columns,
+                column_type_names=table.types,
+                column_oriented=True,
+                settings=SETTINGS | told_apart,
+            )
 
     async def _call(self, function: Any, *arguments: Any) -> Any:
         try:
@@ -77,12 +81,14 @@ class ClickHouse:
             raise Temporary(f"ClickHouse: {first_line(error)}") from error
 
 
-async def open_store(url: str, *, create: bool = True) -> ClickHouse:
-    """Connect; with `create`, make the database if it is not there. Raises UsageError for no such URL, Temporary when
-    it is away."""
+async def open_store(url: str, *, create: bool = True, cluster: str | None = None) -> ClickHouse:
+    """Connect; with `create`, make the database if it is not there, on every server of `cluster`.
+
+    Raises UsageError for no such URL, Temporary when it is away.
+    """
     check_url(url)
     try:
-        return await asyncio.to_thread(_open, url, create)
+        return await asyncio.to_thread(_open, url, create, cluster)
     except ClickHouseError as error:
         raise Temporary(f"ClickHouse does not answer: {first_line(error)}") from error
 
@@ -135,12 +141,13 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0][:500]
 
 
-def _open(url: str, create: bool) -> ClickHouse:
+def _open(url: str, create: bool, cluster: str | None) -> ClickHouse:
     client, name = connect(url), database_of(url)
     try:
         there = client.query("SELECT 1 FROM system.databases WHERE name = {name:String}", {"name": name}).result_rows
         if not there and create:
-            client.command(f"CREATE DATABASE IF NOT EXISTS {name} ENGINE = Atomic")
+            everywhere = f" ON CLUSTER '{cluster}'" if cluster else ""
+            client.command(f"CREATE DATABASE IF NOT EXISTS {name}{everywhere} ENGINE = Atomic")
         if there or create:
             client.database = name
         return ClickHouse(client, url)

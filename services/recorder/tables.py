@@ -3,8 +3,8 @@
 Times are integers in the column's own unit: microseconds for DateTime64(6), milliseconds for DateTime64(3).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -43,13 +43,20 @@ class SampleRow(NamedTuple):
 @dataclass(frozen=True)
 class Table:
     """A table that rows are inserted into. `key` names the columns that tell rows of one partition apart, `kept_days`
-    is its TTL after a record's Kafka time, None for no end."""
+    is its TTL after a record's Kafka time, None for no end. A table without a `key` keeps one of equal rows by itself.
+    `spread` makes the columns of its inserts where a row here is many in the table; a row's first value says how many.
+    """
 
     name: str
     columns: tuple[str, ...]
     types: tuple[str, ...]
     key: tuple[str, ...]
     kept_days: int | None = None
+    spread: Callable[[Any], Iterable[list[Sequence[Any]]]] | None = None
+
+    def kept(self, days: int) -> "Table":
+        """The same table with another TTL."""
+        return replace(self, kept_days=days)
 
 
 AUDIT_TYPES: dict[str, str] = {

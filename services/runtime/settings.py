@@ -31,6 +31,17 @@ class Settings(BaseSettings):
     kubeconfig: Path | None = None
     context: str | None = Field(None, description=f"kubeconfig context, or '{IN_CLUSTER}'")
     clickhouse: str | None = Field(None, description="http(s)://user:password@host:8123/database, or chdb:///folder")
+    clickhouse_cluster: str | None = Field(
+        None, description="run the schema's statements ON CLUSTER of this name, with replicated tables"
+    )
+    clickhouse_replicated: bool = Field(False, description="replicated tables, where the database itself spreads them")
+    migrate: Literal["apply", "refuse"] = Field(
+        "apply", description="what the recorder does with a schema that is older: 'refuse' asks for 'setpoint migrate'"
+    )
+    retention_events: Duration | None = Field(None, description="the history, at least 31d; not set: as it is, 400d")
+    retention_rollups: Duration | None = Field(None, description="its hourly numbers, at least 31d; as it is: 1095d")
+    retention_metrics: Duration | None = Field(None, description="the services' metrics, at least 1d; as it is: 30d")
+    retention_samples: Duration | None = Field(None, description="Prometheus' samples, at least 31d; as it is: 400d")
     baselines: Path | None = Field(None, description="file or folder with Baseline documents")
     policies: Path | None = Field(None, description="file or folder with Policy documents")
     environment: str = Field("", description="what 'event.env' is for alerts that do not say it, such as production")

@@ -23,7 +23,7 @@ from services.runtime.errors import Temporary
 from services.runtime.health import Health
 from services.runtime.logging import get_log
 from services.runtime.metrics import Metrics
-from tests.unit.recorder_model import PARTITION, Consumer, Dead, Engine, Fault, Faults, Log, records
+from tests.unit.recorder_model import PARTITION, ROLLUPS, Consumer, Dead, Engine, Fault, Faults, Log, records
 
 MOST_LIVES = 200
 PLACE = Place("b", PARTITION.topic, 0)
@@ -82,13 +82,16 @@ gaps = st.lists(st.integers(1, 3), min_size=1, max_size=30)
 def test_every_record_is_there_once_however_it_ends(
     plan: list[Fault], steps: list[int], dead: set[int], chunk: int, rows: int
 ) -> None:
-    """Whatever dies, at whatever call, as often as it likes: no row is missing, none is double."""
+    """Whatever dies, at whatever call, as often as it likes: no row is missing, none is double, and the roll-ups have
+    the numbers of exactly these rows."""
     shared = Faults(list(plan))
     offsets = [sum(steps[: index + 1]) for index in range(len(steps))]
     log, engine = Log(shared, records(offsets, frozenset(dead))), Engine(shared)
     asyncio.run(lives(log, engine, chunk, Limits(rows=rows)))
+    engine.catch_up()
     found = sorted(row[EVENTS.columns.index("kafka_offset")] for row in engine.rows.get("events", []))
     assert found == [offset for offset in offsets if offset not in dead]
+    assert {name: +numbers for name, numbers in engine.numbers.items()} == dict.fromkeys(ROLLUPS, engine.truth())
     assert log.commit.metadata == ""
     assert log.commit.offset == offsets[-1] + 1
 
@@ -100,8 +103,10 @@ async def test_one_fault_at_one_call(fault: Fault, call: int) -> None:
     shared = Faults([Fault.NONE] * call + [fault])
     log, engine = Log(shared, records(range(10), frozenset())), Engine(shared)
     await lives(log, engine, 3, Limits(rows=4))
+    engine.catch_up()
     found = sorted(row[EVENTS.columns.index("kafka_offset")] for row in engine.rows["events"])
     assert found == list(range(10))
+    assert {name: +numbers for name, numbers in engine.numbers.items()} == dict.fromkeys(ROLLUPS, engine.truth())
 
 
 async def test_an_engine_that_never_keeps_is_said_aloud() -> None:
