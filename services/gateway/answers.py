@@ -18,6 +18,8 @@ class Answer(StrEnum):
     TOO_LARGE = "too-large"
     DISCONNECTED = "disconnected"
     UNREADABLE = "unreadable"
+    UNSUPPORTED = "unsupported"  # a content type or an encoding that this address does not read
+    PARTLY = "partly"  # some of it was kept, and the rest never can be
     INVALID = "invalid"  # not HTTP
     RATE = "rate"  # more requests a second than a sender may send
     CONNECTIONS = "connections"  # more open ones than an address may have, or than there may be
@@ -28,7 +30,7 @@ class Answer(StrEnum):
 STATUS = {
     Answer.ACCEPTED: 202, Answer.UNAUTHORIZED: 401, Answer.UNKNOWN_SOURCE: 404, Answer.METHOD: 405,
     Answer.TOO_SLOW: 408, Answer.TOO_LARGE: 413, Answer.DISCONNECTED: 400, Answer.INVALID: 400,
-    Answer.UNREADABLE: 422, Answer.RATE: 503,
+    Answer.UNREADABLE: 422, Answer.UNSUPPORTED: 415, Answer.PARTLY: 400, Answer.RATE: 503,
     Answer.CONNECTIONS: 503, Answer.BROKER_AWAY: 503, Answer.FAILED: 500,
 }  # fmt: skip
 RETRY_AFTER_S = 2

@@ -1,4 +1,5 @@
-"""The gateway's HTTP interface: `POST /v1/ingest/{source}/{name}`, `POST /v1/approvals/{id}`, `GET /v1/openapi.json`.
+"""The gateway's HTTP interface: `POST /v1/ingest/{source}/{name}`, `POST /v1/approvals/{id}`, `GET /v1/openapi.json`,
+and `POST /v1/metrics/write/{name}` (`remote_write.py`).
 
 202 means that all replicas have it. 401, 404, 408, 413 and 422 say why not, 503 says "again later". What was sent is
 never logged and never sent back. The name may have slashes, as clusters' names do.
@@ -8,7 +9,8 @@ good for, is taken again, and makes events with the same ids, which whoever read
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from starlette.applications import Starlette
@@ -23,7 +25,8 @@ from services.gateway.approvals import APPROVALS, MAX_BYTES, read_answer, user_o
 from services.gateway.defects import place_of
 from services.gateway.limits import Budget, Rates
 from services.gateway.openapi import document_of
-from services.gateway.proof import PEER, REPEATED
+from services.gateway.proof import PEER, REPEATED, Proof
+from services.gateway.remote_write import METRICS, Write, Writes
 from services.gateway.secrets import NOBODY, Secrets
 from services.gateway.sink import Sink
 from services.gateway.source import Inbound, Made, Source, Unreadable
@@ -50,6 +53,7 @@ class Ingest:
         self.clock, self.metrics, self.log, self.body_s = clock, metrics, log, body_s
         self.rates = Rates(rate)
         self.proved, self.unproved = Budget(PROVED_BYTES), Budget(UNPROVED_BYTES)
+        self.writes = Writes()
 
     async def handle(self, request: Request) -> Response:
         """One request of a source, whatever it holds."""
@@ -61,7 +65,28 @@ class Ingest:
         """A person's answer to a question."""
         return await self._answered(APPROVALS, self._take_answer(request, request.path_params["approval_id"]))
 
-    async def _answered(self, source: str, taken: Awaitable[int]) -> Response:
+    async def write(self, request: Request) -> Response:
+        """One request of Prometheus remote write."""
+        write = Write(self, self.writes)
+        return await self._answered(METRICS, write.take(request, request.path_params["name"]), write.response)
+
+    async def prove(self, request: Request, source: str, name: str, proof: Proof) -> Mapping[str, str]:
+        """The headers of a request whose sender is proved, without its body, and not too fast. Raises Refused."""
+        headers, known = framed(headers_of(request.scope)), self.secrets().get((source, name), NOBODY)
+        if not proof.holds(headers, b"", known.secrets, self.clock.now()):
+            raise Refused(Answer.UNAUTHORIZED)
+        await self._pace(source, name)
+        return headers
+
+    @asynccontextmanager
+    async def body(self, request: Request, headers: Mapping[str, str], most: int) -> AsyncIterator[bytes]:
+        """A proved sender's body, with room in memory for it for the length of a block. Raises Refused."""
+        async with self.proved.hold(_size(headers, most)):
+            yield await self._body(request, most)
+
+    async def _answered(
+        self, source: str, taken: Awaitable[int], respond: "Callable[[Answer, str, int], Response] | None" = None
+    ) -> Response:
         began = self.clock.monotonic()
         answer, detail, count = Answer.ACCEPTED, "", 0
         try:
@@ -73,7 +98,7 @@ class Ingest:
             self.log.error("a request failed", source=source, kind=type(error).__name__, place=place_of(error))
         self._count(source, answer, detail)
         self.metrics.observe("ingest_seconds", self.clock.monotonic() - began)
-        return _response(answer, detail, count)
+        return (respond or _response)(answer, detail, count)
 
     def elsewhere(self, error: Exception) -> Response:
         """What no route takes: another address, a name with a line end in it, another method."""
@@ -189,6 +214,7 @@ def make_app(ingest: Ingest) -> Starlette:
     return Starlette(
         routes=[
             Route("/v1/ingest/{source}/{name:path}", ingest.handle, methods=["POST"]),
+            Route("/v1/metrics/write/{name:path}", ingest.write, methods=["POST"]),
             Route("/v1/approvals/{approval_id}", ingest.approve, methods=["POST"]),
             Route("/v1/openapi.json", openapi, methods=["GET"]),
         ],

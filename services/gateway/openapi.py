@@ -13,6 +13,7 @@ import orjson
 
 from services.gateway.answers import STATUS, Answer
 from services.gateway.proof import Proof
+from services.gateway.remote_write import MEDIA, PROOF
 from services.gateway.source import Source
 
 VERSION = "3.1.0"
@@ -71,13 +72,19 @@ WORDS = {
     408: "it did not come in time", 413: "it is larger than what the source may send",
     422: "it is not what the source sends", 503: "send it again, after `Retry-After`",
 }  # fmt: skip
+WRITE_WORDS = {
+    **{status: words for status, words in WORDS.items() if status not in (202, 400, 422)},
+    204: "all replicas of the broker have it", 415: "another message, or not compressed by Snappy",
+    400: "some or all of it can never be kept: do not send it again",
+}  # fmt: skip
 EXTRA_HEADERS = {"github": "x-github-event"}
 
 
 def document_of(sources: Mapping[str, Source]) -> dict[str, Any]:
     """The document: a path a source, and those of the gateway itself."""
     paths = {f"/v1/ingest/{source.name}/{{name}}": {"post": _ingest(source)} for source in sources.values()}
-    shown = {one for source in sources.values() for one in _shown(source.proof)} | {"bearer"}
+    proofs = [*(source.proof for source in sources.values()), PROOF]
+    shown = {one for proof in proofs for one in _shown(proof)}
     return {
         "openapi": VERSION,
         "info": {
@@ -121,7 +128,28 @@ def _own() -> dict[str, Any]:
         "summary": "This document",
         "responses": {"200": {"description": "this document", "content": {JSON: {"schema": OBJECT}}}},
     }
-    return {"/v1/approvals/{approval_id}": {"post": approve}, "/v1/openapi.json": {"get": described}}
+    return {
+        "/v1/approvals/{approval_id}": {"post": approve},
+        "/v1/metrics/write/{name}": {"post": _write()},
+        "/v1/openapi.json": {"get": described},
+    }
+
+
+def _write() -> dict[str, Any]:
+    name = {"name": "name", "in": "path", "required": True, "description": "which sender", "schema": NAME}
+    encoding = {"name": "content-encoding", "in": "header", "required": True, "schema": {"const": "snappy"}}
+    schema = {JSON: {"schema": {"$ref": "#/components/schemas/Answer"}}}
+    return {
+        "operationId": "write",
+        "summary": "Prometheus remote write, 1.0 and 2.0",
+        "parameters": [name, encoding],
+        "security": [{one: []} for one in _shown(PROOF)],
+        "requestBody": _content({MEDIA: {"type": "string", "format": "binary"}}),
+        "responses": {
+            str(status): {"description": words} | ({} if status == 204 else {"content": schema})
+            for status, words in sorted(WRITE_WORDS.items())
+        },
+    }
 
 
 def _content(bodies: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +162,7 @@ def _responses() -> dict[str, Any]:
 
 
 def _answer() -> dict[str, Any]:
-    told = sorted(answer for answer in Answer if STATUS[answer] in WORDS)
+    told = sorted(answer for answer in Answer if STATUS[answer] in {**WORDS, **WRITE_WORDS})
     return _body("result", result={"enum": told}, events={"type": "integer"}, detail=TEXT)
 
 

@@ -1,5 +1,5 @@
-"""The gateway's wiring. In: HTTP, and topics that others write. Out: setpoint-alerts, -approvals, -audit, -metrics, and
--dead-letter for what on such a topic cannot be read.
+"""The gateway's wiring. In: HTTP, and topics that others write. Out: setpoint-alerts, -approvals, -audit, -metrics,
+-samples, and -dead-letter for what on such a topic cannot be read.
 
 Steps of a request: known source → proof of a secret → not too many → body within its limit → events → the broker's
 acknowledgement. Steps of an intake: records → events → one transaction with the offset.
@@ -12,6 +12,7 @@ from typing import Any
 from services.gateway.app import Ingest, make_app
 from services.gateway.approvals import APPROVALS
 from services.gateway.intake import intakes_of
+from services.gateway.remote_write import METRICS
 from services.gateway.secrets import Secrets, secrets_file
 from services.gateway.server import Listener, serving
 from services.gateway.sink import Sink
@@ -33,7 +34,8 @@ async def run_gateway(
 ) -> None:
     """Run until `stop`, then answer what is under way. Raises Permanent for secrets or certificates that are wrong."""
     bootstrap = str(settings.need("kafka", "--kafka"))
-    secrets = secrets_file(settings.need("gateway_secrets", "--gateway-secrets"), frozenset({*SOURCES, APPROVALS}))
+    known = frozenset({*SOURCES, APPROVALS, METRICS})
+    secrets = secrets_file(settings.need("gateway_secrets", "--gateway-secrets"), known)
     intakes = intakes_of(settings, SOURCES, clock=clock, health=health, metrics=metrics, log=log)
     sink = Sink(bootstrap, clock, log)
     ingest = Ingest(

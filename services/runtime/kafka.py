@@ -30,12 +30,13 @@ SETTLE_S, SETTLE_TRIES = 0.1, 50
 
 
 class Outgoing(NamedTuple):
-    """One record to send; `partition` None leaves it to the key."""
+    """One record to send; `partition` None leaves it to the key. `content_type` is an event's if not given."""
 
     topic: TopicName
     key: bytes
     value: bytes | None
     partition: int | None = None
+    content_type: bytes = CONTENT_TYPE.encode()
 
 
 def make_producer(bootstrap: str, *, client_id: str, transactional_id: str | None = None) -> AIOKafkaProducer:
@@ -136,7 +137,11 @@ def outgoing(topic: TopicName, event: Event[Any], key: str, partition: int | Non
 async def send(producer: AIOKafkaProducer, record: Outgoing) -> Any:
     """Put one record into the producer; the returned future ends when all replicas have it."""
     return await producer.send(
-        record.topic, key=record.key, value=record.value, partition=record.partition, headers=HEADERS
+        record.topic,
+        key=record.key,
+        value=record.value,
+        partition=record.partition,
+        headers=[("content-type", record.content_type)],
     )
 
 

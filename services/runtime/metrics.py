@@ -103,6 +103,8 @@ GATEWAY: dict[Name, Metric] = {
             "invalid",
             "disconnected",
             "unreadable",
+            "unsupported",
+            "partly",
             "broker-away",
             "failed",
         ),
