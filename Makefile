@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test lint parts soak bench cases lock schemas clean help
+.PHONY: demo test lint parts soak bench cases lock schemas dashboards clean help
 
 help:
 	@echo 'make demo    show the main loop on a throwaway cluster (ARGS="--keep" or "--output json")'
@@ -15,6 +15,7 @@ help:
 	@echo 'make cases   docs/drift-cases.md, from what the engines say'
 	@echo 'make lock    requirements.lock anew'
 	@echo 'make schemas the JSON Schemas of the version under development'
+	@echo 'make dashboards  what Grafana reads, from services/recorder/dashboards'
 	@echo 'make clean   remove what make made here (not the cache of built parts)'
 
 demo: $(VENV)/installed
@@ -36,6 +37,7 @@ parts: $(VENV)/installed
 SECONDS ?= 600
 soak: parts
 	SETPOINT_SOAK_SECONDS=$(SECONDS) $(BIN)/pytest -s --timeout 0 tests/chaos $(ARGS)
+	SETPOINT_KILLS=100 $(BIN)/pytest -s --timeout 0 tests/integration/test_recorder_killed.py
 
 bench: parts
 	ONLY="$(ONLY)" $(BIN)/python -m benchmarks $(ARGS)
@@ -57,6 +59,9 @@ lock: $(VENV)/installed
 
 schemas: $(VENV)/installed
 	$(BIN)/python -m services.runtime.schemas_export
+
+dashboards: $(VENV)/installed
+	$(BIN)/python -m services.recorder.dashboards
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis benchmarks/out tests/out

@@ -1,0 +1,1 @@
+"""What Setpoint shows of its record: dashboards as data, each with its SQL, rendered for Grafana and for reports."""
