@@ -20,6 +20,7 @@ COMMANDS = {
     "baseline": "make a first baseline from what runs, and learn whom to trust",
     "drift": "list open drifts",
     "timeline": "everything that happened to one object, in order",
+    "report": "the dashboards without Grafana: on the terminal, or as one HTML file",
     "pause": "stop acting on a cluster, namespace or object",
     "resume": "act again after a pause",
     "approvals": "list the questions that people are asked",
@@ -28,6 +29,7 @@ COMMANDS = {
     "topics": "list the Kafka topics, or create the missing ones",
     "schemas": "print the JSON Schemas of events and files",
     "migrate": "bring ClickHouse's tables up to date",
+    "replay": "send dead letters back to where they came from, once that can be read",
     "doctor": "check every part: reachable, rights, lag, completeness of the record",
 }
 USAGE, AWAY = 2, 3

@@ -14,8 +14,11 @@ from services.cli.options import cluster_options, files_options, gateway_options
 from services.cli.progress import shown_progress
 from services.local.platform import Platform, platform
 from services.local.prepare import prepare_kafka
+from services.local.report_page.serve import serve_report
 from services.local.running import Running, announced
 from services.local.signals import stop_event
+from services.recorder.dashboards.all import DASHBOARDS
+from services.runtime.clock import SystemClock
 from services.runtime.collector import collect_seldom
 from services.runtime.logging import configure_logging
 from services.runtime.settings import Settings, load_settings
@@ -72,7 +75,8 @@ async def _up(settings: Settings, folder: Path) -> int:
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(platform(settings, folder, kafka))
         stack.enter_context(announced(_announcement(running, folder)))
-        _say(notes, running, log)
+        report = await stack.enter_async_context(serve_report(running.clickhouse, DASHBOARDS, SystemClock()))
+        _say(notes, running, log, report)
         waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(running.failed.wait())]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
@@ -99,12 +103,13 @@ def _announcement(running: Platform, folder: Path) -> Running:
     )  # fmt: skip
 
 
-def _say(notes: Console, running: Platform, log: Path) -> None:
+def _say(notes: Console, running: Platform, log: Path, report: str) -> None:
     mode = "by your policies" if running.settings.policies else "observe only: no policies were given"
     rows = [
         ("cluster", f"{running.cluster.name} at {running.cluster.session.host} ({mode})"),
         ("broker", running.kafka),
         ("history", running.clickhouse),
+        ("report", f"{report} (live, in a browser)"),
         *([("gateway", running.settings.gateway_listen)] if running.settings.gateway_secrets else []),
         ("log", str(log)),
         *((name, f"http://127.0.0.1:{port}/ready") for name, port in running.ports.items()),

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import psutil
 import pytest
 import pytest_asyncio
@@ -182,12 +183,13 @@ async def test_up_observes_and_ends_with_everything_it_started(
     for end in (signal.SIGTERM, signal.SIGKILL):
         process = await command(*arguments)
         try:
-            await asyncio.wait_for(_said(process, b"Ctrl-C"), 90)
+            said = await asyncio.wait_for(_said(process, b"Ctrl-C"), 90)
             children = psutil.Process(process.pid).children(recursive=True)
             assert children, "the broker is a child"
             await edit(cluster, shop.name, "ConfigMap", "limits", {"data": {"most": end.name}})
             row = await _open_drift(shop.name)
             assert row["fields"] == ["/data/most"]
+            assert "Open drifts" in await _report(said)
         finally:
             process.send_signal(end)
             await asyncio.wait_for(process.wait(), 30)
@@ -197,14 +199,22 @@ async def test_up_observes_and_ends_with_everything_it_started(
         assert live["data"] == {"most": end.name}
 
 
-async def _said(process: asyncio.subprocess.Process, what: bytes) -> None:
+async def _said(process: asyncio.subprocess.Process, what: bytes) -> str:
     assert process.stderr
     seen = b""
     async for line in process.stderr:
         seen += line
         if what in line:
-            return
+            return seen.decode()
     raise AssertionError(seen.decode())
+
+
+async def _report(said: str) -> str:
+    """The page whose address was told at the start."""
+    address = next(line.split()[1] for line in said.splitlines() if line.startswith("report "))
+    async with aiohttp.ClientSession() as session, session.get(address) as answer:
+        assert answer.status == 200, await answer.text()
+        return await answer.text()
 
 
 async def _open_drift(cluster: str) -> dict[str, Any]:
