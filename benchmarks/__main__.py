@@ -15,11 +15,14 @@ from benchmarks import (
     decisions,
     diffing,
     effect,
+    event_to_row,
     figures,
     gateway,
     killed,
+    panels,
     recording,
     relist,
+    remote_write,
     rest,
     scan,
     start,
@@ -31,7 +34,8 @@ from services.runtime.errors import SetpointError
 from services.runtime.logging import configure_logging
 
 BENCHES: tuple[ModuleType, ...] = (
-    correct, storm, rest, scan, diffing, relist, start, recording, effect, burst, gateway, decisions, killed,
+    correct, storm, rest, scan, diffing, relist, start, recording, event_to_row, panels, effect, burst, gateway,
+    decisions, killed, remote_write,
 )  # fmt: skip
 Run = Callable[[Parts], Awaitable[tuple[list[Figure], str]]]
 

@@ -88,15 +88,18 @@ def prepare(stage: Stage) -> int:
 
 
 def gateway_environ(folder: Path, port: int) -> dict[str, str]:
-    """The settings of a gateway that knows the benchmarks' sender."""
+    """The settings of a gateway that knows the benchmarks' senders."""
     secrets = folder / "gateway-secrets"
     secrets.mkdir(exist_ok=True)
-    (secrets / f"falcosidekick.{CLUSTER}").write_text(SECRET, encoding="utf-8")
+    for source in ("falcosidekick", "metrics"):
+        (secrets / f"{source}.{CLUSTER}").write_text(SECRET, encoding="utf-8")
     return {"SETPOINT_GATEWAY_SECRETS": str(secrets), "SETPOINT_GATEWAY_LISTEN": f"127.0.0.1:{port}"}
 
 
 class Line:
     """One kept connection to the gateway; made anew after every failure."""
+
+    head = f"POST {PATH} HTTP/1.1\r\ncontent-type: application/json\r\n"
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -124,8 +127,8 @@ class Line:
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> int:
         writer.write(
-            f"POST {PATH} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {SECRET}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+            f"{self.head}host: gateway\r\nauthorization: Bearer {SECRET}\r\n"
+            f"content-length: {len(body)}\r\n\r\n".encode()
             + body
         )
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()

@@ -52,7 +52,17 @@ AIMS = {
     "decisions_per_s": Aim("1/s", 5000, at_least=True),
     "alerts_lost": Aim("", 0),
     "alerts_doubled": Aim("", 0),
+    "remote_write_samples_per_s": Aim("1/s", 50_000, at_least=True),
+    "bytes_per_sample": Aim("B"),
     "record_to_insert_ratio": Aim("", 0.7, at_least=True),
+    "record_to_faststream_ratio": Aim("", 3, at_least=True),
+    "event_to_row_p50": Aim("s"),
+    "event_to_row_p99": Aim("s", 1.5),
+    "event_to_row_loaded_p50": Aim("s"),
+    "event_to_row_loaded_p99": Aim("s", 3),
+    "bytes_per_row": Aim("B"),
+    "slowest_panel_week": Aim("ms", 300),
+    "slowest_panel_90d": Aim("ms", 300),
 }
 
 

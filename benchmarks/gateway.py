@@ -38,7 +38,7 @@ READY_WITHIN_S = 60.0
 
 async def run(parts: Parts) -> tuple[list[Figure], str]:
     """The figures, and what they cost as text."""
-    async with _gateway(parts) as (child, port), lines(port, AT_ONCE) as opened:
+    async with gateway_alone(parts) as (child, port, _), lines(port, AT_ONCE) as opened:
         process = psutil.Process(child.pid)
         await saturate(opened, [alert(number) for number in range(WARM_UP)])
         bodies = [alert(number) for number in range(WARM_UP, WARM_UP + MOST)]
@@ -103,8 +103,8 @@ def _cpu(process: psutil.Process) -> float:
 
 
 @asynccontextmanager
-async def _gateway(parts: Parts) -> AsyncIterator[tuple[Child, int]]:
-    """A gateway on the first core over a broker of its own, and its port."""
+async def gateway_alone(parts: Parts) -> AsyncIterator[tuple[Child, int, str]]:
+    """A gateway on the first core over a broker of its own: its process, its port, and the broker's address."""
     with tempfile.TemporaryDirectory(prefix="setpoint-bench-") as name:
         folder = Path(name)
         broker = LocalBroker(folder, parts.kafka.jars, parts.kafka.java)
@@ -119,7 +119,7 @@ async def _gateway(parts: Parts) -> AsyncIterator[tuple[Child, int]]:
             try:
                 await _ready(child, health)
                 _apart(child, broker)
-                yield child, port
+                yield child, port, broker.bootstrap
             finally:
                 await child.stop(grace=20.0)
         finally:

@@ -1,6 +1,8 @@
 """How fast the recorder takes records from the broker into the engine, against what the engine takes at all.
 
-The limit is the same rows, already made, inserted by the same calls in batches of the same size, with no broker; both
+And against a FastStream subscriber that does the same with the same records.
+
+The limit is the same rows, already made, inserted by the same calls in batches of the same size, with no broker; all
 are measured in the same run, in turns, since the machine's speed changes from minute to minute.
 
     python -m benchmarks.record [RECORDS]
@@ -20,6 +22,7 @@ from uuid import uuid4
 
 from aiokafka.structs import ConsumerRecord
 
+from benchmarks.record_faststream import faststream_rate
 from schemas.events import DriftDetected, FieldChange, make_event, stable_id
 from schemas.target import Target
 from schemas.topics import TopicName
@@ -48,14 +51,14 @@ LIMITS = Limits()
 
 
 async def measure(bootstrap: str, folder: Path, n: int = RECORDS) -> dict[str, Any]:
-    """Rows a second of both, and their ratio (medians over the turns). `folder` gets the engine's data."""
+    """Rows a second of all three, and their ratios (medians over the turns). `folder` gets the engine's data."""
     settings = Settings(kafka=bootstrap, clickhouse=f"chdb://{folder}", partitions=PARTITIONS)
     await ensure_topics(settings)
     run = uuid4().hex[:8]
     records = [drift(run, number) for number in range(n)]
     await produce(bootstrap, records)
     made = [rows(record, number) for number, record in enumerate(records)]
-    limits, rates = [], []
+    limits, rates, others = [], [], []
     for turn in range(TURNS):  # a database each: the engine would drop the second turn's inserts by their tokens
         store = await open_store(f"{settings.clickhouse}?database=turn_{turn}")
         try:
@@ -63,15 +66,19 @@ async def measure(bootstrap: str, folder: Path, n: int = RECORDS) -> dict[str, A
             await insert_rate(store, made[: LIMITS.rows], "warm-up")
             limits.append(await insert_rate(store, made))
             rates.append(await record_rate(store, settings, run, n, f"{run}-{turn}"))
+            others.append(await faststream_rate(store, bootstrap, f"faststream-{run}-{turn}", n, LIMITS.rows))
         finally:
             await store.close()
     ratios = [rate / limit for rate, limit in zip(rates, limits, strict=True)]
+    faster = [rate / other for rate, other in zip(rates, others, strict=True)]
     return {
         "rows": n,
         "batch": LIMITS.rows,
         "record_rows_per_s": round(statistics.median(rates)),
         "insert_rows_per_s": round(statistics.median(limits)),
+        "faststream_rows_per_s": round(statistics.median(others)),
         "ratio": round(statistics.median(ratios), 3),
+        "to_faststream": round(statistics.median(faster), 3),
         "turns": [round(ratio, 3) for ratio in ratios],
     }
 

@@ -2,22 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 from rich.console import Console
 
-from schemas.topics import RECORDED
+from schemas.topics import RECORDER_READS
 from services.cli.options import EXISTING, cluster_options, kafka_option
 from services.cli.printing import output_option, print_data
 from services.kube.api.cluster import Cluster, open_cluster
 from services.kube.declaration.declared import look_up
 from services.local.running import Running, the_running
 from services.recorder.migrations import all_migrations, pending, read_applied
-from services.recorder.proof import Proof, prove
+from services.recorder.proof import Proof, prove, prove_rollups
 from services.recorder.queries import unfinished_actions
 from services.recorder.reader import open_reader
+from services.recorder.rollups import ROLLUPS, Difference
 from services.recorder.store import open_store
 from services.runtime.errors import SetpointError, Temporary, UsageError
 from services.runtime.kafka import KafkaError, admin, shared_partitions, started
@@ -26,6 +28,7 @@ from services.runtime.topics import all_topics
 
 READ, WRITE = ("get", "list", "watch"), ("create", "patch")
 NEWEST = 1_000_000
+GAPS_SHOWN = 10
 
 
 class Check(NamedTuple):
@@ -49,9 +52,14 @@ class Check(NamedTuple):
 @click.option("--baselines", type=EXISTING, help="To check the rights that these need.")
 @click.option("--clickhouse", metavar="URL", help="Default: SETPOINT_CLICKHOUSE, else the running 'up'.")
 @click.option("--newest", type=click.IntRange(1), default=NEWEST, show_default=True, help="Records a partition.")
+@click.option("--record", is_flag=True, help="Only prove the record: every offset, and the hourly numbers.")
+@click.option("--days", type=click.IntRange(1), default=8, show_default=True, help="Whose hourly numbers are proved.")
 @output_option
-def command(newest: int, output: str, **given: Any) -> int:
+def command(newest: int, record: bool, days: int, output: str, **given: Any) -> int:
     """Look at every part that was named, or at those of the 'setpoint up' that runs here. Changes nothing.
+
+    --record reads the topics and compares them with ClickHouse, offset by offset, names every gap, and compares the
+    hourly numbers with their rows.
 
     Exit code 1 when something is wrong, 3 when a part does not answer.
     """
@@ -59,7 +67,9 @@ def command(newest: int, output: str, **given: Any) -> int:
     settings = _with_running(settings)
     if not (settings.kafka or settings.context or settings.clickhouse):
         raise UsageError("no part was named and no 'setpoint up' runs here", "Give --kafka, --context or --clickhouse")
-    checks = asyncio.run(_all(settings, newest))
+    if record and not (settings.kafka and settings.clickhouse):
+        raise UsageError("the record is proved against its topics", "Give --kafka and --clickhouse")
+    checks = asyncio.run(_all(settings, newest, timedelta(days=days), only_record=record))
     if output == "table":
         _show(Console(), checks)
     else:
@@ -84,14 +94,17 @@ def _given(settings: Settings, running: Running) -> dict[str, Any]:
     }
 
 
-async def _all(settings: Settings, newest: int) -> list[Check]:
+async def _all(settings: Settings, newest: int, since: timedelta, *, only_record: bool) -> list[Check]:
     checks: list[Check] = []
     for part, wanted, look in (
         ("kafka", settings.kafka, _kafka(settings)),
         ("cluster", settings.context, _cluster(settings)),
         ("clickhouse", settings.clickhouse, _clickhouse(settings)),
         ("record", settings.kafka and settings.clickhouse, _record(settings, newest)),
+        ("roll-ups", settings.clickhouse, _rollups(settings, since)),
     ):
+        if only_record and part not in ("record", "roll-ups"):
+            continue
         if not wanted:
             checks.append(Check(part, "named", True, "not named, so not looked at"))
             continue
@@ -156,17 +169,41 @@ async def _record(settings: Settings, newest: int) -> AsyncIterator[Check]:
     group = f"{settings.group_prefix}-recorder"
     async with open_reader(str(settings.clickhouse)) as reader:
         proofs = await prove(str(settings.kafka), reader, group, newest)
-        for topic in RECORDED:
+        for topic in RECORDER_READS:
             yield _completeness(str(topic), [proof for proof in proofs if proof.topic == topic])
         left = await reader.rows(unfinished_actions())
         yield Check("record", "actions without an end", not left, f"{len(left)} under way", "look at setpoint timeline")
 
 
+async def _rollups(settings: Settings, since: timedelta) -> AsyncIterator[Check]:
+    store = await open_store(str(settings.clickhouse), create=False)
+    try:
+        found = await prove_rollups(store, since)
+    finally:
+        await store.close()
+    for rollup in ROLLUPS:
+        yield _agreement(rollup, [entry for entry in found if entry.rollup == rollup], since)
+
+
+def _agreement(rollup: str, found: list[Difference], since: timedelta) -> Check:
+    if not found:
+        return Check("roll-ups", rollup, True, f"the last {since.days} days agree with their rows")
+    hours = sorted({entry.hour for entry in found})
+    first = found[0]
+    detail = (
+        f"{len(hours)} hours differ, first {hours[0]:%Y-%m-%dT%H:%MZ}: {first.topic}:{first.partition} counted "
+        f"{first.counted}, has {first.rows}"
+    )
+    fix = f"setpoint migrate --rebuild-rollups --since {hours[0]:%Y-%m-%dT%H:%M:%SZ}"
+    return Check("roll-ups", rollup, False, detail, fix)
+
+
 def _completeness(topic: str, proofs: list[Proof]) -> Check:
     missing, doubled = sum(proof.missing for proof in proofs), sum(proof.doubled for proof in proofs)
     records, lag = sum(proof.records for proof in proofs), sum(proof.lag for proof in proofs)
-    first = next((f", first at {proof.partition}:{proof.first_missing}" for proof in proofs if proof.missing), "")
-    detail = f"{records} records, {missing} missing{first}, {doubled} doubled, lag {lag}"
+    gaps = [f"{proof.partition}:{gap}" for proof in proofs for gap in proof.gaps]
+    named = f" at {', '.join(gaps[:GAPS_SHOWN])}{' …' if len(gaps) > GAPS_SHOWN else ''}" if gaps else ""
+    detail = f"{records} records, {missing} missing{named}, {doubled} doubled, lag {lag}"
     return Check(
         "record", topic, not missing and not doubled, detail, "look at the recorder's log and the dead letters"
     )

@@ -34,6 +34,7 @@ from services.cli.timeline import entry
 from services.recorder.intents import Place, Span
 from services.recorder.keep import insert_rows
 from services.recorder.migrations import all_migrations, migrate
+from services.recorder.queries import STORY as STORY_COLUMNS
 from services.recorder.queries import TargetPattern, timeline
 from services.recorder.rows import rows_of
 from services.recorder.store import ClickHouse
@@ -232,10 +233,9 @@ async def test_a_cluster_scoped_object_has_its_story_too(store: ClickHouse) -> N
 
 async def read(store: ClickHouse, pattern: TargetPattern) -> list[dict[str, object]]:
     """The timeline's rows."""
-    query = timeline(pattern, datetime(2026, 11, 1, tzinfo=UTC), 100)
-    columns = query.sql.partition("(SELECT ")[2].partition(" FROM events")[0].split(", ")
+    query = timeline(pattern, datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC), 100)
     rows = await store.query(query.sql, query.parameters)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    return [dict(zip(STORY_COLUMNS, row, strict=True)) for row in rows]
 
 
 async def test_a_story_reads_as_sentences(store: ClickHouse) -> None:

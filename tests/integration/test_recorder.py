@@ -194,8 +194,8 @@ class Troubled:
     async def query(self, sql: str, parameters: dict[str, Any] | None = None) -> list[Row]:
         return await self.store.query(sql, parameters)
 
-    async def command(self, sql: str) -> None:
-        await self.store.command(sql)
+    async def command(self, sql: str, parameters: dict[str, Any] | None = None) -> None:
+        await self.store.command(sql, parameters)
 
 
 async def test_nothing_is_skipped_or_doubled_while_clickhouse_is_away(
