@@ -247,6 +247,8 @@ class Watcher:
         if not hidden:
             self.memory.keep(key, live, packed, now.timestamp())
         self.audit.noticed(key, before, drift, window, self.clock.monotonic())
+        if event and ((drift and news(drift, self.audit.of(key, None), self.clock.now())) or self._late_names(key)):
+            self.queue.add(key)  # audit came while the broker took the event
         if event:
             self.metrics.observe("publish_seconds", self.clock.monotonic() - started)
             self.metrics.inc("drift_events_total", event=_word(event.data))

@@ -3,6 +3,7 @@
 import re
 import struct
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ async def test_what_comes_twice_or_late_is_there_once(
 
 async def test_a_stale_marker_ends_a_series(own_broker: LocalBroker, store: ClickHouse, settings: Settings) -> None:
     """Its bits arrive, it is no value of the series, and the series is not among the current ones any more."""
-    time = ms(NOW) - 20_000
+    time = ms(datetime.now(UTC)) - 20_000  # what is current is so by the engine's own clock
     gone = series1({"__name__": "up", "i": "gone"}, [(time, 1.0), (time + 5000, STALE)])
     here = series1({"__name__": "up", "i": "here"}, [(time, 1.0), (time + 5000, float("nan"))])
     await produce(own_broker.bootstrap, blocks("s-stale", request1(gone, here)))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
-from schemas.events import ChangeObserved, DriftCleared, DriftDetected, Event, parse_event
+from schemas.events import AuditObserved, ChangeObserved, DriftCleared, DriftDetected, Event, parse_event
 from services.kube.api.discovery import Catalogue, Resource
 from services.kube.api.errors import Forbidden, Unavailable
 from services.kube.api.reflector import Sighting, Source
@@ -21,7 +21,7 @@ from services.runtime.logging import get_log
 from services.runtime.metrics import Metrics
 from services.runtime.tasks import background
 from services.watcher.watcher import Watcher
-from tests.fakes import StillClock, eventually
+from tests.fakes import NOON, StillClock, eventually
 
 KEY = ObjectKey("", "ConfigMap", "n", "c")
 KINDS = ("ConfigMap", "Namespace")
@@ -161,6 +161,25 @@ async def test_of_many_sightings_the_newest_is_judged(world: World) -> None:
         world.see(config(str(version), version))
     await world.settled()
     assert world.told() == ["detected 11", "updated"]
+
+
+async def test_audit_that_comes_while_an_event_is_being_told_counts(world: World) -> None:
+    """Heard within a broker's acknowledgement: the user is told of the drift that is known only after it."""
+    entry = {"manager": "kubectl-edit", "operation": "Update", "time": "2026-11-24T12:00:00Z",
+             "fieldsV1": {"f:data": {"f:a": {}}}}  # fmt: skip
+    world.see(config("1", 1), "list")
+    slow = world.broker.slow = asyncio.get_running_loop().create_future()
+    world.see(config("2", 2, managedFields=[entry]))
+    await eventually(lambda: world.broker.values)
+    world.watcher.hear(AuditObserved(
+        cluster="c1", group="", resource="configmap", namespace="n", name="c", verb="patch", user="alice",
+        manager="kubectl-edit", received=NOON, time=NOON + timedelta(seconds=1),
+    ))  # fmt: skip
+    world.broker.slow = None
+    slow.set_result(None)
+    await world.settled()
+    last = [event.data for event in world.broker.events() if isinstance(event.data, DriftDetected)][-1]
+    assert [(change.manager, change.user) for change in last.fields] == [("kubectl-edit", "alice")]
 
 
 async def test_a_state_that_returns_while_another_is_being_told_is_not_missed(world: World) -> None:

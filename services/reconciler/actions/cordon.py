@@ -31,6 +31,8 @@ from services.reconciler.actions.seen import (
 from services.reconciler.guards.base import Denial
 
 NODE = ("", "Node")
+OWN = ("/spec/unschedulable", "/metadata/annotations")
+"""What it changes itself: the taint follows by a controller's hand, in its own time."""
 P = TypeVar("P", actions.Cordon, actions.Uncordon)
 
 
@@ -59,7 +61,7 @@ class _Turn(Operation[P]):
             return refused(found.target, words, Reason.NO_LONGER_TRUE, "somebody has taken this back since")
         body = conditioned(turned(self.closes, marks(scene)), found.live, version=False)
         after = await scene.api.patch(found.target, body, dry_run=True)
-        diff = changes(found.live, after, scene.mask_key)
+        diff = tuple(one for one in changes(found.live, after, scene.mask_key) if one.path.startswith(OWN))
         return Plan(found.target, words, diff, (found.target,), before=before, state=found)
 
     async def apply(self, plan: Plan, scene: Scene[P]) -> Applied:
