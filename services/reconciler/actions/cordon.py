@@ -31,7 +31,7 @@ from services.reconciler.actions.seen import (
 from services.reconciler.guards.base import Denial
 
 NODE = ("", "Node")
-OWN = ("/spec/unschedulable", "/metadata/annotations")
+OWN = "/spec/unschedulable"
 """What it changes itself: the taint follows by a controller's hand, in its own time."""
 P = TypeVar("P", actions.Cordon, actions.Uncordon)
 
