@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from schemas.alerts import AlertFired
-from schemas.base import EventModel
+from schemas.base import EventModel, replaced
 from schemas.events import (
     TYPES,
     DecisionMade,
@@ -24,7 +24,7 @@ MOST_CASES = 100
 
 def changed(state: TargetState, **changes: object) -> TargetState:
     """A copy of a row."""
-    return state.model_copy(update=changes)
+    return replaced(state, changes)
 
 
 def case_of(state: TargetState, alert_id: str) -> Case | None:
@@ -49,7 +49,7 @@ def without_case(state: TargetState, case: Case, now: datetime) -> TargetState:
 
 def updated(case: Case, **changes: object) -> Case:
     """A copy of a case."""
-    return case.model_copy(update=changes)
+    return replaced(case, changes)
 
 
 def steps_of(policy: Policy) -> tuple[PolicyStep, ...]:
