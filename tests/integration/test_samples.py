@@ -43,8 +43,12 @@ async def counted(store: ClickHouse, sender: str) -> tuple[int, int, float]:
 
 
 async def has(store: ClickHouse, sender: str, samples: int) -> None:
+    """Wait for so many in every table: the blocks, which prove the offsets, are written last."""
+
     async def enough() -> bool:
-        return (await counted(store, sender))[0] >= samples
+        sql = "SELECT sum(samples) FROM sample_blocks WHERE sender = {sender:String}"
+        blocks = (await store.query(sql, {"sender": sender}))[0][0] or 0
+        return (await counted(store, sender))[0] >= samples <= blocks
 
     await until(enough)
 
@@ -67,7 +71,11 @@ async def test_samples_are_there_with_their_labels(
     async with recorder(settings, store) as running:
         await running.ready()
         await has(store, "s-all", 1000)
-        assert running.counted('rows_total{topic="setpoint-samples"}') >= 1000 + 50 + 20
+
+        async def told() -> bool:
+            return running.counted('rows_total{topic="setpoint-samples"}') >= 1000 + 50 + 20
+
+        await until(told)
     assert await counted(store, "s-all") == expected(20)
     assert (await store.query("SELECT count() FROM series WHERE sender = 's-all'"))[0][0] in (50, 100)
     assert await store.query("SELECT count(), sum(samples) FROM sample_blocks WHERE sender = 's-all'") == [(20, 1000)]
