@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, TypeVar
 
 from aiokafka.structs import TopicPartition
@@ -175,16 +174,6 @@ async def reacting(
         cluster = await open_cluster(plane.kubeconfig, CONTEXT, name)
         stack.push_async_callback(cluster.close)
         yield Reacting(settings, cluster, Written(policies))
-
-
-def moved(alert: AlertFired, **changes: Any) -> AlertFired:
-    """The same alert with other values."""
-    return alert.model_copy(update=changes)
-
-
-def ago(clock: SystemClock, seconds: float) -> Any:
-    """A time before now."""
-    return clock.now() - timedelta(seconds=seconds)
 
 
 def _cluster_of(data: Any) -> str | None:
