@@ -11,6 +11,7 @@ from tests.fakes import eventually
 from tests.watching import Client, deployment, random_name
 
 KEPT = ("name", "namespace", "labels", "annotations")
+TTL = "node.alpha.kubernetes.io/ttl"
 
 
 @dataclass
@@ -76,9 +77,10 @@ class Ground:
         async def ready() -> Object | None:
             node = await self.live(made)
             states = {one["type"]: one["status"] for one in (node.get("status") or {}).get("conditions") or ()}
-            return node if states.get("Ready") == "True" and not node["spec"].get("taints") else None
+            settled = TTL in (node["metadata"].get("annotations") or {}) and not node["spec"].get("taints")
+            return node if states.get("Ready") == "True" and settled else None
 
-        found: Object = await eventually(ready, what=f"{name} is ready")
+        found: Object = await eventually(ready, what=f"{name} is ready, and annotated as controllers do")
         return found
 
     def on(self, node: Object, obj: Object, **pod: Any) -> Object:

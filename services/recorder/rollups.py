@@ -9,7 +9,7 @@ The SELECT that fills a roll-up stands in the engine, in its materialised view; 
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from services.recorder.intents import Place, Span
 from services.recorder.retention import kept_days
 from services.recorder.store import Store
+from services.runtime.clock import Sleep
 from services.runtime.errors import Permanent, Temporary
 
 ROLLUPS = ("events_hourly", "delay_hourly", "durations_hourly")
@@ -25,7 +26,6 @@ SOURCE = re.compile(r"\bFROM (?:`?\w+`?\.)?events\b")
 HOUR = "toStartOfHour(toDateTime(event_time, 'UTC'))"
 PARTS = "month, hour, broker, topic, kafka_partition"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Sleep = Callable[[float], Awaitable[None]]
 ROUNDS = 10
 SETTLE_S = 1.0
 """How long an insert that is still on its way gets until its numbers must be there."""

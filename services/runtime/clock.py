@@ -2,8 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Protocol
+
+Sleep = Callable[[float], Awaitable[None]]
+"""`asyncio.sleep`, or what tests have in its place."""
 
 
 class Clock(Protocol):

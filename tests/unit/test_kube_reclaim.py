@@ -7,7 +7,7 @@ import pytest
 from services.kube.api.errors import ApiError, Conflict, Forbidden, Invalid, Unavailable
 from services.kube.comparison.schema import UNKNOWN, SchemaNode
 from services.kube.correction.reclaim import LOOKS, reclaim, reclaimed
-from services.kube.objects import Object, ObjectKey
+from services.kube.objects import Object, ObjectKey, managed_fields
 from services.kube.pointer import parse_ignore
 from tests.properties.cases import declare
 
@@ -92,6 +92,7 @@ class Busy:
     def __init__(self, live: Object, writes: int, error: ApiError) -> None:
         self.live, self.writes, self.error = live, writes, error
         self.patches: list[Any] = []
+        self.creates = 0
 
     async def get(self, key: ObjectKey, version: str) -> Object | None:
         self.live = {**self.live, "metadata": {**self.live["metadata"], "resourceVersion": str(len(self.patches))}}
@@ -100,11 +101,20 @@ class Busy:
     async def schema(self, manifest: Object) -> SchemaNode:
         return UNKNOWN
 
+    async def create(self, manifest: Object, *, dry_run: bool) -> Object:
+        assert dry_run
+        self.creates += 1
+        return manifest
+
     async def json_patch(self, key: ObjectKey, version: str, operations: list[Any]) -> Object:
         self.patches.append(operations)
         if len(self.patches) <= self.writes:
             raise self.error
         return {**self.live, "metadata": {**self.live["metadata"], "managedFields": operations[1]["value"]}}
+
+
+async def at_once(_: float) -> None:
+    """A wait that is none."""
 
 
 def shared() -> Object:
@@ -128,7 +138,7 @@ async def test_the_correction_stands_whether_or_not_the_share_is_taken(
 ) -> None:
     """Each patch is for the version that was looked at; in the end the object is returned as it is."""
     cluster = Busy(shared(), writes, error)
-    stored = await reclaim(cluster, declare(shared()), shared(), ())  # type: ignore[arg-type]
+    stored = await reclaim(cluster, declare(shared()), shared(), (), at_once)  # type: ignore[arg-type]
     assert (stored["metadata"]["managedFields"] == [OURS]) is taken
     assert [one[0]["value"] for one in cluster.patches] == [str(number) for number in range(patches)]
 
@@ -137,3 +147,49 @@ async def test_a_server_that_is_away_is_no_end() -> None:
     """Whether it was done is unknown then, and the action says so."""
     with pytest.raises(Unavailable):
         await reclaim(Busy(shared(), 9, Unavailable("away")), declare(shared()), shared(), ())  # type: ignore[arg-type]
+
+
+class Reporting(Busy):
+    """A cluster whose controllers report before each patch; `more` is what somebody else writes before the third."""
+
+    def __init__(self, live: Object, writes: int, more: dict[str, Any]) -> None:
+        super().__init__(live, writes, Conflict("newer"))
+        self.more = more
+
+    async def get(self, key: ObjectKey, version: str) -> Object | None:
+        live = await super().get(key, version)
+        assert live
+        report = entry("kube-controller-manager", {"f:status": {}}, subresource="status", time=str(len(self.patches)))
+        fields = [one for one in managed_fields(live) if not one.get("subresource")]
+        self.live = {
+            **live,
+            "metadata": {**live["metadata"], "managedFields": [*fields, report]},
+            "status": {"replicas": len(self.patches)},
+            **(self.more if len(self.patches) > 1 else {}),
+        }
+        return self.live
+
+    async def schema(self, manifest: Object) -> SchemaNode:
+        items = SchemaNode(fields={name: SchemaNode() for name in ("name", "v", "default")})
+        listed = SchemaNode(items=items, list_type="map", keys=("name",))
+        return SchemaNode(fields={"spec": SchemaNode(fields={"list": listed})})
+
+
+@pytest.mark.parametrize(
+    ("more", "creates"),
+    [
+        pytest.param({}, 1, id="status alone"),
+        pytest.param({"spec": {**live_of()["spec"], "b": 3}}, 2, id="and the object"),
+    ],
+)
+async def test_the_server_is_asked_again_only_about_another_object(more: dict[str, Any], creates: int) -> None:
+    """A question takes longer than the time between two reports of a rollout: no patch would fit between."""
+    theirs = entry("kubectl-create", {"f:spec": {"f:a": {}, "f:list": {ITEM: {".": {}, "f:v": {}, "f:default": {}}}}})
+    live = live_of(OURS, theirs)
+    live["metadata"]["resourceVersion"] = "0"
+    declared = live_of()
+    del declared["spec"]["list"][0]["default"]
+    cluster = Reporting(live, 6, more)
+    stored = await reclaim(cluster, declare(declared), live, (), at_once)  # type: ignore[arg-type]
+    assert (cluster.creates, len(cluster.patches)) == (creates, 7)
+    assert [one["manager"] for one in managed_fields(stored)] != []

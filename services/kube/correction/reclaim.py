@@ -9,6 +9,7 @@ Dangerous: an owner is the only proof of an addition. What a person has added si
 nobody would ever be told of it.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,19 +23,26 @@ from services.kube.pointer import below as deeper
 from services.kube.verdict.judge import confirm
 from services.kube.writers.listed import indexes_of
 from services.kube.writers.trust import OURS, is_person, trusts
+from services.runtime.backoff import Backoff
+from services.runtime.clock import Sleep
 
-LOOKS = 5
+LOOKS = 10
+FIRST_WAIT_S, MOST_WAIT_S = 0.02, 0.5  # some three seconds in all
 Fields = Mapping[str, Any]  # FieldsV1, see services/kube/writers/ownership.py
 
 
-async def reclaim(cluster: Cluster, declared: Declared, stored: Object, left: tuple[str, ...]) -> Object:
+async def reclaim(
+    cluster: Cluster, declared: Declared, stored: Object, left: tuple[str, ...], sleep: Sleep = asyncio.sleep
+) -> Object:
     """The object after people's tools have lost their share. It is left as it is where others keep writing, and where
     the server refuses that: the correction itself is done.
 
     The patch tests the resourceVersion, since ownership of fields that have changed meanwhile means something else.
+    Controllers write status all the while that a changed workload rolls out: each look but the first is short.
     """
+    shares, backoff = _Shares(cluster, declared, left), Backoff(FIRST_WAIT_S, MOST_WAIT_S)
     for _ in range(LOOKS):
-        entries = await _less_shared(cluster, declared, stored, left)
+        entries = await shares.reclaimed(stored)
         if entries is None:
             return stored
         test = {"op": "test", "path": "/metadata/resourceVersion", "value": metadata_of(stored)["resourceVersion"]}
@@ -42,6 +50,7 @@ async def reclaim(cluster: Cluster, declared: Declared, stored: Object, left: tu
         try:
             return await cluster.json_patch(key_of(stored), version_of(stored), [test, replace])
         except Conflict:
+            await sleep(backoff.next())
             newer = await cluster.get(key_of(stored), version_of(stored))
             if newer is None:
                 raise
@@ -51,20 +60,37 @@ async def reclaim(cluster: Cluster, declared: Declared, stored: Object, left: tu
     return stored
 
 
-async def _less_shared(
-    cluster: Cluster, declared: Declared, stored: Object, left: tuple[str, ...]
-) -> list[dict[str, Any]] | None:
-    """managedFields as they shall be; None where they may stay. The server is asked only where an addition would lose
-    its owner, since the defaults around it look like additions too."""
-    patterns, schema = parse_ignore(left), await cluster.schema(declared.obj)
-    entries = reclaimed(stored, declared.trusted, patterns)
-    if entries is None:
-        return None
-    added = additions(declared.obj, stored, schema, declared.trusted, left, declared.manager)
-    if entries == reclaimed(stored, declared.trusted, (*patterns, *_paths(added))):
-        return entries
-    finding = await confirm(cluster, declared, stored, schema, [], added, left)
-    return reclaimed(stored, declared.trusted, (*patterns, *_paths(finding.fields)))
+class _Shares:
+    """What people's tools give up. The server's answer about an object holds until more than its status is written."""
+
+    def __init__(self, cluster: Cluster, declared: Declared, left: tuple[str, ...]) -> None:
+        self.cluster, self.declared, self.left = cluster, declared, left
+        self.patterns = parse_ignore(left)
+        self._about: Object | None = None
+        self._theirs: tuple[Segments, ...] = ()
+
+    async def reclaimed(self, stored: Object) -> list[dict[str, Any]] | None:
+        """managedFields as they shall be; None where they may stay. The server is asked only where an addition would
+        lose its owner, since the defaults around it look like additions too."""
+        entries = reclaimed(stored, self.declared.trusted, self.patterns)
+        if entries is None:
+            return None
+        schema = await self.cluster.schema(self.declared.obj)
+        added = additions(self.declared.obj, stored, schema, self.declared.trusted, self.left, self.declared.manager)
+        if entries == reclaimed(stored, self.declared.trusted, (*self.patterns, *_paths(added))):
+            return entries
+        about = _less_status(stored)
+        if self._about != about:
+            finding = await confirm(self.cluster, self.declared, stored, schema, [], added, self.left)
+            self._about, self._theirs = about, _paths(finding.fields)
+        return reclaimed(stored, self.declared.trusted, (*self.patterns, *self._theirs))
+
+
+def _less_status(obj: Object) -> Object:
+    """The object as all but controllers' reports have it."""
+    metadata = {name: value for name, value in metadata_of(obj).items() if name != "resourceVersion"}
+    metadata["managedFields"] = [entry for entry in managed_fields(obj) if not entry.get("subresource")]
+    return {**{name: value for name, value in obj.items() if name != "status"}, "metadata": metadata}
 
 
 def _paths(diffs: Iterable[FieldDiff]) -> tuple[Segments, ...]:

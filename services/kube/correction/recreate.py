@@ -6,7 +6,6 @@ missing object, which the next correction makes. Called by `services/kube/correc
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from schemas.events import Reason
@@ -15,6 +14,7 @@ from services.kube.api.errors import Forbidden, HoldsData, Invalid, NotFound, Un
 from services.kube.declaration.baselines import Declared
 from services.kube.objects import Object, group_of, key_of, metadata_of
 from services.kube.verdict.judge import probe_of
+from services.runtime.clock import Sleep
 
 # Deleting one of these deletes what people cannot declare again.
 HOLDS_DATA = frozenset(
@@ -31,8 +31,6 @@ HOLDS_DATA = frozenset(
 WITH_DEPENDENTS = ("apps", "batch")
 BUILT_IN = ".k8s.io"
 FIRST_LOOK_S, MOST_WAIT_S = 0.05, 1.0
-
-Sleep = Callable[[float], Awaitable[None]]
 
 
 def holds_data(group: str, kind: str) -> bool:
