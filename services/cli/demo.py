@@ -120,6 +120,7 @@ def _announcement(running: Platform, plane: LocalControlPlane, folder: Path) -> 
     return Running(
         pid=os.getpid(), cluster=CLUSTER, context=CONTEXT, kubeconfig=str(plane.kubeconfig), kafka=running.kafka,
         clickhouse=running.clickhouse, folder=str(folder), partitions=running.settings.partitions,
+        ports=running.ports,
     )  # fmt: skip
 
 

@@ -1,15 +1,17 @@
-"""`setpoint doctor`: each part reachable, rights present, lag, and the record complete by offsets."""
+"""`setpoint doctor`: each part reachable, rights present, services ready, and the record complete by offsets."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from rich.console import Console
 
 from schemas.topics import RECORDER_READS
+from services.cli.checks import Check
+from services.cli.doctor_services import named, services
 from services.cli.options import EXISTING, cluster_options, kafka_option
 from services.cli.printing import output_option, print_data
 from services.kube.api.cluster import Cluster, open_cluster
@@ -31,17 +33,6 @@ NEWEST = 1_000_000
 GAPS_SHOWN = 10
 
 
-class Check(NamedTuple):
-    """One line of the report. `away` tells a part that does not answer from one that answers something wrong."""
-
-    part: str
-    what: str
-    ok: bool
-    detail: str = ""
-    fix: str = ""
-    away: bool = False
-
-
 @click.command(
     name="doctor",
     epilog="Example: setpoint doctor --kafka kafka:9092 --clickhouse http://reader@clickhouse:8123/setpoint",
@@ -51,11 +42,12 @@ class Check(NamedTuple):
 @kafka_option
 @click.option("--baselines", type=EXISTING, help="To check the rights that these need.")
 @click.option("--clickhouse", metavar="URL", help="Default: SETPOINT_CLICKHOUSE, else the running 'up'.")
+@click.option("--service", "addresses", multiple=True, metavar="URL", help="A service's health address. Repeatable.")
 @click.option("--newest", type=click.IntRange(1), default=NEWEST, show_default=True, help="Records a partition.")
 @click.option("--record", is_flag=True, help="Only prove the record: every offset, and the hourly numbers.")
 @click.option("--days", type=click.IntRange(1), default=8, show_default=True, help="Whose hourly numbers are proved.")
 @output_option
-def command(newest: int, record: bool, days: int, output: str, **given: Any) -> int:
+def command(newest: int, record: bool, days: int, output: str, addresses: tuple[str, ...], **given: Any) -> int:
     """Look at every part that was named, or at those of the 'setpoint up' that runs here. Changes nothing.
 
     --record reads the topics and compares them with ClickHouse, offset by offset, names every gap, and compares the
@@ -63,13 +55,17 @@ def command(newest: int, record: bool, days: int, output: str, **given: Any) -> 
 
     Exit code 1 when something is wrong, 3 when a part does not answer.
     """
-    settings = load_settings(**given)
-    settings = _with_running(settings)
-    if not (settings.kafka or settings.context or settings.clickhouse):
-        raise UsageError("no part was named and no 'setpoint up' runs here", "Give --kafka, --context or --clickhouse")
+    settings, asked = load_settings(**given), named(addresses)
+    running = the_running(settings.cluster) if not (settings.kafka and settings.clickhouse) else None
+    if running:
+        settings, asked = settings.model_copy(update=_given(settings, running)), {**running.services(), **asked}
+    if not (settings.kafka or settings.context or settings.clickhouse or asked):
+        raise UsageError(
+            "no part was named and no 'setpoint up' runs here", "Give --kafka, --context, --clickhouse or --service"
+        )
     if record and not (settings.kafka and settings.clickhouse):
         raise UsageError("the record is proved against its topics", "Give --kafka and --clickhouse")
-    checks = asyncio.run(_all(settings, newest, timedelta(days=days), only_record=record))
+    checks = asyncio.run(_all(settings, asked, newest, timedelta(days=days), only_record=record))
     if output == "table":
         _show(Console(), checks)
     else:
@@ -77,11 +73,6 @@ def command(newest: int, record: bool, days: int, output: str, **given: Any) -> 
     if any(check.away for check in checks):
         return 3
     return 0 if all(check.ok for check in checks) else 1
-
-
-def _with_running(settings: Settings) -> Settings:
-    running = the_running(settings.cluster) if not (settings.kafka and settings.clickhouse) else None
-    return settings if running is None else settings.model_copy(update=_given(settings, running))
 
 
 def _given(settings: Settings, running: Running) -> dict[str, Any]:
@@ -94,11 +85,14 @@ def _given(settings: Settings, running: Running) -> dict[str, Any]:
     }
 
 
-async def _all(settings: Settings, newest: int, since: timedelta, *, only_record: bool) -> list[Check]:
+async def _all(
+    settings: Settings, asked: Mapping[str, str], newest: int, since: timedelta, *, only_record: bool
+) -> list[Check]:
     checks: list[Check] = []
     for part, wanted, look in (
         ("kafka", settings.kafka, _kafka(settings)),
         ("cluster", settings.context, _cluster(settings)),
+        ("services", asked, services(asked)),
         ("clickhouse", settings.clickhouse, _clickhouse(settings)),
         ("record", settings.kafka and settings.clickhouse, _record(settings, newest)),
         ("roll-ups", settings.clickhouse, _rollups(settings, since)),

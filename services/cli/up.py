@@ -100,6 +100,7 @@ def _announcement(running: Platform, folder: Path) -> Running:
         pid=os.getpid(), cluster=running.cluster.name, context=str(settings.context),
         kubeconfig=str(settings.kubeconfig) if settings.kubeconfig else None, kafka=running.kafka,
         clickhouse=running.clickhouse, folder=str(folder), partitions=settings.partitions,
+        ports=running.ports,
     )  # fmt: skip
 
 

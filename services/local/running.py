@@ -26,6 +26,11 @@ class Running(BaseModel):
     clickhouse: str
     folder: str
     partitions: int = 6
+    ports: dict[str, int] = {}  # of /ready, by service
+
+    def services(self) -> dict[str, str]:
+        """The health address of each service."""
+        return {name: f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
 
 
 def folder() -> Path:
