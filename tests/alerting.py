@@ -33,10 +33,11 @@ class MovedClock(SystemClock):
 
 
 class HeardAlerts:
-    """What is said of one cluster's alerts, in its order."""
+    """What is said of one cluster's alerts, in its order. What other tests have left in trouble is in other namespaces
+    than `namespace`."""
 
-    def __init__(self, cluster: str) -> None:
-        self.cluster = cluster
+    def __init__(self, cluster: str, namespace: str = "") -> None:
+        self.cluster, self.namespace = cluster, namespace
         self.events: list[Event[Any]] = []
 
     def take(self, value: bytes) -> None:
@@ -45,8 +46,9 @@ class HeardAlerts:
             self.events.append(event)
 
     def of(self, alert: str, name: str) -> list[AlertFired | AlertResolved]:
-        """Of one alert and one target's name."""
-        return [one.data for one in self.events if (one.data.name, one.data.target.name) == (alert, name)]
+        """Of one alert and one target's name, in the test's namespace where it has one."""
+        found = self.of_namespace(self.namespace) if self.namespace else [one.data for one in self.events]
+        return [one for one in found if (one.name, one.target.name) == (alert, name)]
 
     def of_namespace(self, namespace: str) -> list[AlertFired | AlertResolved]:
         """About what is in one namespace."""
@@ -58,9 +60,9 @@ class HeardAlerts:
 
 
 @asynccontextmanager
-async def hearing_alerts(bootstrap: str, cluster: str) -> AsyncIterator[HeardAlerts]:
+async def hearing_alerts(bootstrap: str, cluster: str, namespace: str = "") -> AsyncIterator[HeardAlerts]:
     """Everything on the topic, from its beginning on."""
-    heard = HeardAlerts(cluster)
+    heard = HeardAlerts(cluster, namespace)
     consumer = make_consumer(bootstrap, TopicName.ALERTS, client_id="test", fetch_max_wait_ms=50)
     async with started(consumer):
 

@@ -1,9 +1,9 @@
 """Applications of Argo CD and Flux for tests: as much of their definitions as matters here, and no controllers."""
 
-import asyncio
 from typing import Any
 
 from services.kube.objects import Object
+from tests.kinds import until_usable
 from tests.watching import MERGE, Client
 
 APPLICATIONS = {
@@ -43,6 +43,5 @@ async def define(client: Client) -> None:
     for kind in APPLICATIONS:
         if not client.cluster.catalogue.find(APPLICATIONS[kind][0], kind):
             await client.create(definition(kind))
-    async with asyncio.timeout(30):
-        while not all(client.cluster.catalogue.find(group, kind) for kind, (group, *_) in APPLICATIONS.items()):
-            await client.cluster.rediscover()
+    for kind, (group, version, _) in APPLICATIONS.items():
+        await until_usable(client, group, version, kind)

@@ -34,7 +34,7 @@ class StillClock:
         self.passed += seconds
 
 
-async def eventually(probe: Callable[[], Any | Awaitable[Any]], within: float = 20.0, what: str = "") -> Any:
+async def eventually(probe: Callable[[], Any | Awaitable[Any]], within: float = 60.0, what: str = "") -> Any:
     """The probe's first true answer. An answer that never comes fails the test with the last one."""
     deadline = time.monotonic() + within
     while True:

@@ -47,10 +47,11 @@ class Ground:
             surplus = status.get("replicas", wanted) > wanted  # a controller with an old cache makes one too many
             return live if seen and ready >= wanted and updated >= wanted and not surplus else None
 
-        return await eventually(look, 60.0, f"{obj['metadata']['name']} is available")
+        return await eventually(look, 120.0, f"{obj['metadata']['name']} is available")
 
     async def replaced(self, obj: Object) -> Object:
-        """The same object again, as somebody makes it anew: another uid."""
+        """The same object again, as somebody makes it anew: another uid, and no ReplicaSet's pod that it could take for
+        one too many."""
         await self.client.delete(obj)
 
         async def gone() -> bool:
@@ -58,6 +59,8 @@ class Ground:
 
         await eventually(gone, what=f"{obj['metadata']['name']} is gone")
         metadata = {name: obj["metadata"][name] for name in KEPT if name in obj["metadata"]}
+        labels = metadata.get("labels") or {}
+        metadata["labels"] = {name: value for name, value in labels.items() if name != "pod-template-hash"}
         bare = {name: value for name, value in obj.items() if name != "status"}
         return await self.client.create({**bare, "metadata": metadata})
 

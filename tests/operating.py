@@ -26,6 +26,8 @@ from tests.watching import Client, random_name
 
 RBAC = "rbac.authorization.k8s.io"
 MASK = b"a key for tests only"
+CONTROLLERS_OWN = ("/revision", "template.generation", "kubernetes.io/ttl")
+"""Ends of the names of annotations that Kubernetes' controllers write when they come to it."""
 
 
 class Nowhere:
@@ -87,7 +89,7 @@ async def nobody() -> None:
 
 
 async def done(
-    action: str, scene: Scene[Any], within: float = 30.0, answered: Callable[[], Awaitable[None]] = nobody
+    action: str, scene: Scene[Any], within: float = 90.0, answered: Callable[[], Awaitable[None]] = nobody
 ) -> tuple[Plan, Applied]:
     """Planned, applied, `answered` by whoever else has a part in it, and come to what was wanted."""
     operation: Operation[Any] = OPERATIONS[action]
@@ -160,12 +162,12 @@ async def _may(api: Operate, rule: Rule) -> bool:
 
 
 def written_part(obj: Object) -> tuple[Any, ...]:
-    """What changes with any write but a controller's own: status, counts of revisions, a cordoned node's taint."""
+    """What changes with any write but a controller's own: status, counts of revisions, a node's taints and numbers."""
     metadata, spec = metadata_of(obj), dict(obj.get("spec") or {})
     annotations = {
-        name: text
-        for name, text in (metadata.get("annotations") or {}).items()
-        if not name.endswith(("/revision", "template.generation"))
+        name: text for name, text in (metadata.get("annotations") or {}).items() if not name.endswith(CONTROLLERS_OWN)
     }
-    taints = [one for one in spec.pop("taints", ()) if one["key"] != "node.kubernetes.io/unschedulable"]
+    taints = [one for one in spec.pop("taints", ()) if not one["key"].startswith("node.kubernetes.io/")]
+    for name in ("podCIDR", "podCIDRs"):
+        spec.pop(name, None)
     return annotations, metadata.get("labels") or {}, spec, taints, obj.get("data")

@@ -25,12 +25,14 @@ from services.reconciler.service import run_reconciler
 from services.runtime.clock import SystemClock
 from services.runtime.health import Health
 from services.runtime.kafka import (
+    admin,
     cluster_partition,
     ensure_topics,
     make_consumer,
     make_producer,
     outgoing,
     send_all,
+    shared_partitions,
     started,
 )
 from services.runtime.logging import get_log
@@ -53,6 +55,7 @@ class Reacting:
     settings: Settings
     cluster: Cluster
     written: Written
+    partitions: int
     clock: SystemClock = field(default_factory=SystemClock)
     health: Health = field(default_factory=lambda: Health("reconciler", SystemClock()))
     metrics: Metrics = field(default_factory=lambda: Metrics("reconciler"))
@@ -65,7 +68,7 @@ class Reacting:
     @property
     def partition(self) -> int:
         """The one that all of this cluster's events are on."""
-        return cluster_partition(self.name, PARTITIONS)
+        return cluster_partition(self.name, self.partitions)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -121,7 +124,7 @@ class Reacting:
         """What it has said of one type."""
         return [event.data for event in await self.said() if isinstance(event.data, kind)]
 
-    async def until(self, kind: type[DataT], count: int = 1, within: float = 30.0) -> list[DataT]:
+    async def until(self, kind: type[DataT], count: int = 1, within: float = 90.0) -> list[DataT]:
         """Wait for so many of one type."""
 
         async def there() -> list[DataT]:
@@ -170,10 +173,12 @@ async def reacting(
         context=CONTEXT, mask_key="a key for tests only", **more,
     )  # fmt: skip
     await ensure_topics(settings)
+    async with started(admin(broker.bootstrap)) as asking:
+        partitions = await shared_partitions(asking)  # whichever test came first has made the topics
     async with AsyncExitStack() as stack:
         cluster = await open_cluster(plane.kubeconfig, CONTEXT, name)
         stack.push_async_callback(cluster.close)
-        yield Reacting(settings, cluster, Written(policies))
+        yield Reacting(settings, cluster, Written(policies), partitions)
 
 
 def _cluster_of(data: Any) -> str | None:

@@ -24,12 +24,12 @@ from services.runtime.settings import Settings
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def change(cluster: str, number: int, names: int = 50) -> Outgoing:
-    """The `number`-th change in a cluster, on one of `names` objects."""
+def change(cluster: str, number: int, names: int = 50, since: datetime = NOON) -> Outgoing:
+    """The `number`-th change in a cluster, so many milliseconds after `since`, on one of `names` objects."""
     target = Target(
         cluster=cluster, group="apps", kind="Deployment", namespace="payments", name=f"api-{number % names}"
     )
-    time = NOON + timedelta(milliseconds=number)
+    time = since + timedelta(milliseconds=number)
     data = ChangeObserved(
         target=target,
         operation="updated",
@@ -66,7 +66,7 @@ async def produce(bootstrap: str, records: Iterable[Outgoing]) -> None:
         await send_all(producer, records)
 
 
-async def until(condition: Callable[[], Awaitable[Any]], within: float = 60.0) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], within: float = 120.0) -> Any:
     """The condition's first true answer; TimeoutError when none comes in time."""
     async with asyncio.timeout(within):
         while True:
@@ -102,11 +102,11 @@ class Running:
 
 @asynccontextmanager
 async def recorder(
-    settings: Settings, store: Store, limits: Limits | None = None, dlq: DlqLimit | None = None
+    settings: Settings, store: Store, limits: Limits | None = None, dlq: DlqLimit | None = None, instance: str = ""
 ) -> AsyncIterator[Running]:
     """Run a recorder in this process for the length of a block; leaving the block stops it in order."""
     clock, stop = SystemClock(), asyncio.Event()
-    health, metrics = Health("recorder", clock), Metrics("recorder")
+    health, metrics = Health("recorder", clock), Metrics("recorder", instance)
     task = asyncio.create_task(
         run_recorder(
             settings,

@@ -3,7 +3,6 @@
 No controller of theirs runs: what it would write after an operation is written by the functions below.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from services.kube.api.discovery import Catalogue
 from services.kube.api.operate import Operate
 from services.kube.objects import Object, metadata_of
 from services.reconciler.actions.operation import MARK
+from tests.kinds import until_usable
 from tests.watching import MERGE, Client
 
 KINDS: tuple[tuple[str, str, str, str], ...] = (
@@ -51,9 +51,8 @@ async def define(client: Client) -> None:
     for group, version, kind, plural in KINDS:
         if not client.cluster.catalogue.find(group, kind):
             await client.create(definition(group, version, kind, plural))
-    async with asyncio.timeout(60):
-        while not all(client.cluster.catalogue.find(group, kind) for group, _, kind, _ in KINDS):
-            await client.cluster.rediscover()
+    for group, version, kind, _ in KINDS:
+        await until_usable(client, group, version, kind)
 
 
 def without(api: Operate, group: str) -> Operate:

@@ -60,11 +60,13 @@ class Client:
 
     async def apply(self, obj: Object, manager: str = DEPLOYER) -> Object:
         """Server-side apply."""
+        await self._account_of(obj)
         params = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
         return await self._send("PATCH", self.path(obj), params, obj, APPLY)
 
     async def create(self, obj: Object, manager: str = "kubectl-create") -> Object:
         """A plain POST: the manager owns the defaults as well."""
+        await self._account_of(obj)
         return await self._send("POST", self.path(obj, collection=True), {"fieldManager": manager}, obj)
 
     async def patch(self, obj: Object, body: Any, manager: str = "kubectl-edit", content: str = MERGE) -> Object:
@@ -75,6 +77,13 @@ class Client:
 
     async def get(self, obj: Object) -> Object | None:
         return await self.cluster.get(key_of(obj), version_of(obj))
+
+    async def _account_of(self, obj: Object) -> None:
+        """A pod is refused until its namespace has the account that a controller makes for each."""
+        if obj.get("kind") == "Pod":
+            metadata = {"name": "default", "namespace": obj["metadata"]["namespace"]}
+            account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+            await eventually(lambda: self.get(account), what="the namespace has its account")
 
     async def _send(
         self, method: str, path: str, params: dict[str, str], body: Any, content: str = "application/json"
@@ -93,6 +102,22 @@ async def client_of(plane: LocalControlPlane) -> AsyncIterator[Client]:
         yield Client(cluster)
     finally:
         await cluster.close()
+
+
+async def until_reads(client: Client, namespace: str, account: str, where: str = "") -> None:
+    """Wait until the server knows that a ServiceAccount may list ConfigMaps, everywhere or in one namespace.
+
+    It hears of new roles and bindings from a watch, some moments after they were made.
+    """
+    wanted = {"verb": "list", "group": "", "resource": "configmaps", "namespace": where}
+    spec = {"user": f"system:serviceaccount:{namespace}:{account}", "resourceAttributes": wanted}
+    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+
+    async def allowed() -> bool:
+        return bool((await client.cluster.session.request("POST", path, body=body))["status"].get("allowed"))
+
+    await eventually(allowed, what=f"{account} may read")
 
 
 async def reader_kubeconfig(client: Client, plane: LocalControlPlane, namespace: str, file: Path) -> Path:
@@ -117,7 +142,15 @@ async def reader_kubeconfig(client: Client, plane: LocalControlPlane, namespace:
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
     token = (await client.cluster.session.request("POST", path, body=request))["status"]["token"]
     file.write_text(kubeconfig(plane.url, plane.ca_file.read_bytes(), token, name), encoding="utf-8")
+    await until_reads(client, namespace, name)
     return file
+
+
+def put_file(path: Path, text: str) -> None:
+    """At once: whoever reads meanwhile has the old text or the new one, never half of it."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
 
 
 @dataclass
@@ -127,17 +160,19 @@ class Files:
     folder: Path
     manager: str | None = DEPLOYER
     ignore: list[dict[str, str]] = field(default_factory=list)
+    more: dict[str, Any] = field(default_factory=dict)
+    """What else the baseline's `spec` says."""
 
     def write(self, *objects: Object) -> "Files":
         """Declare exactly these."""
         manifests = self.folder / "manifests"
         manifests.mkdir(parents=True, exist_ok=True)
-        (manifests / "all.yaml").write_text(yaml.safe_dump_all(objects), encoding="utf-8")
-        spec: dict[str, Any] = {"source": {"folder": "manifests"}, "ignore": self.ignore}
+        put_file(manifests / "all.yaml", yaml.safe_dump_all(objects))
+        spec: dict[str, Any] = {"source": {"folder": "manifests"}, "ignore": self.ignore, **self.more}
         if self.manager:
             spec["manager"] = self.manager
         header = {"apiVersion": "setpoint.dev/v1alpha1", "kind": "Baseline", "metadata": {"name": "base"}}
-        self.baseline.write_text(yaml.safe_dump({**header, "spec": spec}), encoding="utf-8")
+        put_file(self.baseline, yaml.safe_dump({**header, "spec": spec}))
         return self
 
     @property
@@ -208,7 +243,7 @@ class Running:
     stop: asyncio.Event
     task: "asyncio.Task[None]"
 
-    async def ready(self, within: float = 30.0) -> None:
+    async def ready(self, within: float = 90.0) -> None:
         await eventually(self._is_ready, within, "the watcher is ready")
 
     def _is_ready(self) -> bool:
@@ -224,7 +259,7 @@ class Running:
     async def end(self) -> None:
         """As a stop signal would."""
         self.stop.set()
-        await asyncio.wait_for(self.task, 20)
+        await asyncio.wait_for(self.task, ENDS_WITHIN_S)
 
 
 @asynccontextmanager

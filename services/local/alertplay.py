@@ -109,7 +109,7 @@ class Play:
         for alarm in alarms:
             await self.players.callers.alertmanager(alarm, resolved=True)
 
-    async def decided(self, policy: str, reason: Reason, within: float = 10.0) -> DecisionMade:
+    async def decided(self, policy: str, reason: Reason, within: float = 30.0) -> DecisionMade:
         def fits(made: DecisionMade) -> bool:
             return made.policy == policy and made.reason is reason
 
@@ -117,7 +117,7 @@ class Play:
         self.say(f"decision  {found.verdict}: {found.reason}  [dim]{escape(found.message)}[/dim]")
         return found
 
-    async def ended(self, policy: str, outcome: Outcome, reason: Reason, within: float = 20.0) -> ActionFinished:
+    async def ended(self, policy: str, outcome: Outcome, reason: Reason, within: float = 60.0) -> ActionFinished:
         def fits(done: ActionFinished) -> bool:
             return done.policy == policy and done.outcome is outcome and done.reason is reason
 
@@ -126,7 +126,7 @@ class Play:
         return found
 
     async def asked(self, policy: str) -> ApprovalRequested:
-        found = await self._meet(ApprovalRequested, lambda one: one.policy == policy, f"{policy} asks", 10.0)
+        found = await self._meet(ApprovalRequested, lambda one: one.policy == policy, f"{policy} asks", 30.0)
         self.say(f"question  may {found.action} be done? [dim]{escape(found.plan.splitlines()[-1])}[/dim]")
         return found
 
@@ -148,11 +148,11 @@ class Play:
     async def kubectl(self, *arguments: str) -> str:
         return await self.players.outsider.kubectl(f"--namespace={SHOP}", *arguments)
 
-    async def sees(self, what: str, holds: Callable[[], Awaitable[bool]], within: float = 10.0) -> None:
+    async def sees(self, what: str, holds: Callable[[], Awaitable[bool]], within: float = 30.0) -> None:
         await self.until(what, holds, within)
         self.say(f"cluster   {escape(what)}")
 
-    async def until(self, what: str, holds: Callable[[], Awaitable[bool]], within: float = 20.0) -> None:
+    async def until(self, what: str, holds: Callable[[], Awaitable[bool]], within: float = 60.0) -> None:
         until = self.clock.monotonic() + within
         while not await holds():
             if self.clock.monotonic() > until:

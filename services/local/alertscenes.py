@@ -35,10 +35,10 @@ class AlertHand(Protocol):
     async def over(self, *alarms: Alarm) -> None:
         """It is not wrong any more."""
 
-    async def decided(self, policy: str, reason: Reason, within: float = 10.0) -> DecisionMade:
+    async def decided(self, policy: str, reason: Reason, within: float = 30.0) -> DecisionMade:
         """Wait for a policy's decision with this reason."""
 
-    async def ended(self, policy: str, outcome: Outcome, reason: Reason, within: float = 20.0) -> ActionFinished:
+    async def ended(self, policy: str, outcome: Outcome, reason: Reason, within: float = 60.0) -> ActionFinished:
         """Wait for an action of a policy with this end."""
 
     async def asked(self, policy: str) -> ApprovalRequested:
@@ -56,10 +56,10 @@ class AlertHand(Protocol):
     async def kubectl(self, *arguments: str) -> str:
         """Run the real kubectl in the shop's namespace; what it printed."""
 
-    async def sees(self, what: str, holds: Callable[[], Awaitable[bool]], within: float = 10.0) -> None:
+    async def sees(self, what: str, holds: Callable[[], Awaitable[bool]], within: float = 30.0) -> None:
         """Wait until something holds in the cluster, and say so."""
 
-    async def until(self, what: str, holds: Callable[[], Awaitable[bool]], within: float = 20.0) -> None:
+    async def until(self, what: str, holds: Callable[[], Awaitable[bool]], within: float = 60.0) -> None:
         """Wait until something holds."""
 
     def decisions(self, policy: str) -> list[DecisionMade]:
@@ -110,14 +110,14 @@ async def asking(hand: AlertHand) -> None:
     asked = await hand.asked("restart-catalogue")
     await hand.answer(asked, "approve", "ann")
     await hand.decided("restart-catalogue", Reason.APPROVED)
-    await hand.ended("restart-catalogue", Outcome.SUCCEEDED, Reason.VERIFIED, within=40.0)
+    await hand.ended("restart-catalogue", Outcome.SUCCEEDED, Reason.VERIFIED, within=120.0)
     await hand.over(alarm)
 
 
 async def crash_loop(hand: AlertHand) -> None:
     alarm = await hand.alert("KubePodCrashLooping", "recommendations", severity="warning")
     for _ in range(2):
-        await hand.ended("restart-crash-loops", Outcome.INEFFECTIVE, Reason.NOT_VERIFIED, within=60.0)
+        await hand.ended("restart-crash-loops", Outcome.INEFFECTIVE, Reason.NOT_VERIFIED, within=120.0)
     await hand.decided("restart-crash-loops", Reason.INEFFECTIVE_CHAIN)
     await hand.ended("restart-crash-loops", Outcome.SUCCEEDED, Reason.VERIFIED)
     await hand.over(alarm)
@@ -260,7 +260,7 @@ async def storm(hand: AlertHand) -> None:
         found = await hand.kubectl("get", "pods", "--selector=bookstore.example.com/suspect", "--output=name")
         return len(found.split()) == acted <= STORM_MAX
 
-    await hand.sees(f"{acted} are marked, and {held} wait behind the brake", marked, within=30.0)
+    await hand.sees(f"{acted} are marked, and {held} wait behind the brake", marked, within=90.0)
 
 
 ALERT_SCENES: tuple[AlertScene, ...] = (

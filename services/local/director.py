@@ -100,10 +100,10 @@ class Take:
         self.since = self.clock.monotonic()
         await self.director.controls.resume(self.target)
 
-    async def decided(self, reason: Reason, within: float = 10.0) -> bool:
+    async def decided(self, reason: Reason, within: float = 30.0) -> bool:
         return await self.events.wait(lambda event: _reason(event) is reason, within) is not None
 
-    async def put_right(self, within: float = 10.0) -> bool:
+    async def put_right(self, within: float = 30.0) -> bool:
         done = len(self._all(ActionFinished))
 
         def over() -> bool:

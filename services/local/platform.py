@@ -22,6 +22,7 @@ from services.recorder.store import ClickHouse, Store, open_store
 from services.runtime.clock import SystemClock
 from services.runtime.errors import Permanent, SetpointError
 from services.runtime.health import Health, serve_health
+from services.runtime.instance import this_instance
 from services.runtime.kafka import ensure_topics
 from services.runtime.metrics import Metrics
 from services.runtime.settings import Settings
@@ -113,7 +114,7 @@ async def _services(stack: AsyncExitStack, running: Platform, store: Store) -> N
     for name in SERVICES:
         if name == "gateway" and settings.gateway_secrets is None:
             continue  # nobody could send anything
-        health, metrics = new_health(name, clock), Metrics(name)
+        health, metrics = new_health(name, clock), Metrics(name, this_instance())
         running.healths[name] = health
         port = await stack.enter_async_context(serve_health(health, metrics, settings.http_host, 0))
         running.ports[name] = int(port or 0)

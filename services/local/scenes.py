@@ -27,10 +27,10 @@ class Hand(Protocol):
     async def resume(self) -> None:
         """Lift the pause again."""
 
-    async def decided(self, reason: Reason, within: float = 10.0) -> bool:
+    async def decided(self, reason: Reason, within: float = 30.0) -> bool:
         """Wait for a decision with this reason on the target; False when none came."""
 
-    async def put_right(self, within: float = 10.0) -> bool:
+    async def put_right(self, within: float = 30.0) -> bool:
         """Wait until the newest write is corrected; False when it was left, or when a decision gave the target up."""
 
     async def look_on(self, seconds: float) -> None:
@@ -84,7 +84,7 @@ class Scene:
     act: Callable[[Hand], Awaitable[None]]
     expected: Expected
     meaning: str
-    within: float = 15.0
+    within: float = 45.0
     hold: float = 0.0
     slow: bool = False
 

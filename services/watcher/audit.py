@@ -25,6 +25,7 @@ WRITES, DELETES = frozenset({"create", "update", "patch"}), frozenset({"delete",
 WHOLE = ""  # the pointer of the whole object
 NOBODY = {"user": None, "manager": None, "operation": None, "since": None}
 Spot = tuple[str, str]  # path and kind of a difference
+GONE: Spot = (WHOLE, "removed")
 
 
 class Window(NamedTuple):
@@ -39,7 +40,8 @@ class Window(NamedTuple):
 @dataclass(frozen=True)
 class Hearsay:
     """What is known besides managedFields: the object's audit of the last minutes, the window since the last look, and
-    for each difference of an open drift that nobody is proven for the window in which it was noticed."""
+    for each difference of an open drift that nobody is proven for the window in which it was noticed; the absence of
+    the whole object is one of them."""
 
     heard: tuple[AuditObserved, ...] = ()
     window: Window | None = None
@@ -120,7 +122,8 @@ def deletion(
 ) -> tuple[FieldChange, ...]:  # fmt: skip
     """Who deleted a whole object that is missing or on its way out, as one difference; none where audit does not tell.
 
-    A deletion that is under way is dated by the object itself; one that is over by when it was noticed.
+    A deletion that is under way is dated by the object itself; one that is over lies between the last look at which the
+    object was there and the one that missed it, or around the latter where the former is not known any more.
     """
     going = state is DriftState.UNJUDGED and reason is FindingReason.TERMINATING
     if state is not DriftState.MISSING and not going:
@@ -132,10 +135,16 @@ def deletion(
     if going:
         fits = [entry for entry in deletes if live and _asked_for(entry, live)]
     else:
-        noticed = before.detected_at if before and before.state is DriftState.MISSING else now
-        fits = [entry for entry in deletes if _within(entry, Window(noticed, noticed))]
+        fits = [entry for entry in deletes if _within(entry, _gone_in(hearsay, before, now))]
     entry = _of_one_user(fits)
     return (_signed(FieldChange(path=WHOLE, kind="removed"), entry),) if entry else ()
+
+
+def _gone_in(hearsay: Hearsay, before: DriftDetected | None, now: datetime) -> Window:
+    """When an object that is missing went."""
+    if before is None or before.state is not DriftState.MISSING:
+        return hearsay.window or Window(now, now)
+    return hearsay.windows.get(GONE) or Window(before.detected_at, before.detected_at)
 
 
 def news(drift: DriftDetected, hearsay: Hearsay, now: datetime) -> bool:
@@ -251,9 +260,21 @@ class Audit:
             found = old.get(spot) if same else window
             if found and not proven(change) and change.path != WHOLE:
                 kept[spot] = found
+        went = _went(before, after, old, window)
+        if went:
+            kept[GONE] = went
         if kept:
             self.windows[key] = kept
         if before and after is None and self.is_sent:
             self.ended.pop(key, None)
             self.ended[key] = Ended(before, old, now)
             self.forget_old(now)
+
+
+def _went(
+    before: DriftDetected | None, after: DriftDetected | None, old: Mapping[Spot, Window], window: Window | None
+) -> Window | None:
+    """The window in which an object went; None for one that is there, or whose last look is not known."""
+    if after is None or after.state is not DriftState.MISSING:
+        return None
+    return old.get(GONE) if before and before.state is DriftState.MISSING else window

@@ -1,5 +1,6 @@
 """Play a case on the real control plane: hear what both engines say of the same live object, then correct it."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.cases.scene import Scene, declare, deploy
 from tests.watching import Client, random_name, reader_kubeconfig
 from tests.webhooks import Webhooks
 
-TRIES = 20
+TRIES, PAUSE_S = 50, 0.05
 CORRECTED = (DriftState.CHANGED, DriftState.MISSING)
 
 
@@ -101,6 +102,7 @@ async def _correct(scene: Scene, declared: Declared) -> str:
         except Conflict:  # a controller was quicker
             if attempt == TRIES - 1:
                 raise
+            await asyncio.sleep(PAUSE_S)
         except Invalid as error:
             return str(error.cause)
     after = await scene.live()

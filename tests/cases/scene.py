@@ -17,6 +17,7 @@ from services.kube.objects import LAST_APPLIED, Object, key_of
 from services.kube.pointer import parse_pointer, resolve
 from tests.cases.case import Case, Deployed
 from tests.fakes import eventually
+from tests.kinds import until_usable
 from tests.watching import MERGE, Client
 from tests.webhooks import Webhooks
 
@@ -71,7 +72,7 @@ class Scene:
         )
         return answer
 
-    async def until(self, pointer: str, wanted: Callable[[Any], bool] = bool, within: float = 30.0) -> None:
+    async def until(self, pointer: str, wanted: Callable[[Any], bool] = bool, within: float = 120.0) -> None:
         """Wait for a controller: until the value at the pointer is as wanted."""
 
         async def there() -> bool:
@@ -99,17 +100,9 @@ class Scene:
 
     async def served(self, definition: Object) -> None:
         """Wait until each version that a definition serves can be used, and has its schema."""
-        spec, cluster = definition["spec"], self.client.cluster
+        spec = definition["spec"]
         for version in (one["name"] for one in spec["versions"] if one["served"]):
-            probe = {"apiVersion": f"{spec['group']}/{version}", "kind": spec["names"]["kind"]}
-
-            async def usable(probe: Object = probe, version: str = version) -> bool:
-                await cluster.rediscover()
-                if not cluster.catalogue.serves(spec["group"], version, probe["kind"]):
-                    return False
-                return bool((await cluster.schema(probe)).fields)
-
-            await eventually(usable, 60.0, f"{spec['names']['kind']} {version} is served")
+            await until_usable(self.client, spec["group"], version, spec["names"]["kind"], schema=True)
 
 
 def declare(case: Case, obj: Object, folder: Path) -> Declared:

@@ -12,7 +12,7 @@ from tests.cases.play import Stage, play
 from tests.watching import client_of
 from tests.webhooks import serving
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -34,7 +34,8 @@ from tests.chaos.topics import Topics, commits_of, read_topics
 CONTEXT = "setpoint-local"
 TWO_RECORDERS = "tests.chaos.two_recorders"
 PARTITIONS = 3
-SETTLED_WITHIN_S = 90.0
+SETTLED_WITHIN_S = 180.0
+RECORDED_WITHIN_S = 120.0
 LOOK_AGAIN_S = 0.3
 STATE_TOPICS = (TopicName.DRIFT, TopicName.DECISIONS, TopicName.ACTIONS, TopicName.LEDGER)
 ALL = ("watcher", "reconciler", "recorder")
@@ -87,7 +88,7 @@ class Field:
         """Wait until all is settled and recorded, end the services in order, and prove what must hold."""
         await self.until_settled()
         await self._end([label for label in self.services if not label.startswith("recorder")])
-        await until(self._unrecorded, f"not recorded (seed {self.seed})", 60.0)
+        await until(self._unrecorded, f"not recorded (seed {self.seed})", RECORDED_WITHIN_S)
         await self._end([label for label in self.services if label.startswith("recorder")])
         topics, history = await read_topics(self.broker.bootstrap), await read_history(self.engine)
         found = await self._findings(topics, history)

@@ -43,7 +43,7 @@ class Service:
         """SIGTERM, and its orderly end. A life that has just begun is let begin: nobody listens to signals before."""
         if self.child:
             await self.until_begun()
-            await self.child.stop(grace=30.0)
+            await self.child.stop(grace=90.0)
             assert self.child.exit_code == 0, self.child.failure(f"{self.label} did not end in order")
             self.child = None
 
@@ -60,7 +60,7 @@ class Service:
         except aiohttp.ClientError:
             return False
 
-    async def until_begun(self, within: float = 60.0) -> None:
+    async def until_begun(self, within: float = 120.0) -> None:
         """Wait until it has said anything. Fails with the end of its log."""
         assert self.child is not None
         try:
@@ -72,7 +72,7 @@ class Service:
             raise self.child.failure(f"{self.label} said nothing within {within:g} s") from None
         self.child.check()
 
-    async def until_ready(self, within: float = 60.0) -> None:
+    async def until_ready(self, within: float = 120.0) -> None:
         """Wait until it is. Fails with the end of its log."""
         assert self.child is not None
         async with aiohttp.ClientSession() as session:

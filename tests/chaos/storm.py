@@ -95,7 +95,7 @@ class Storm:
             return
         async with answer:
             accepted = answer.status in (200, 404)  # 404: deleted by an earlier blow and not back yet
-            assert accepted or answer.status in (409, 429, 500, 503), (answer.status, await answer.text())
+            assert accepted or answer.status in (409, 429, 500, 503, 504), (answer.status, await answer.text())
             self.blows += answer.status == 200
 
     def _pick(self, thing: Thing) -> tuple[Body | None, str, str]:

@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.harness import ALL, Field
 from tests.chaos.kills import kill_at_work, stormy
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 
 async def test_the_second_of_each_takes_over(battle: Field) -> None:

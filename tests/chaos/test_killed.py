@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.harness import ALL, Field
 from tests.chaos.kills import kill_at_any_time, kill_at_work, stormy
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 KILLS = (kill_at_work, kill_at_any_time, kill_at_any_time)
 
 

@@ -5,7 +5,7 @@ import pytest
 from tests.chaos.harness import ALL, Field
 from tests.chaos.kills import away, stormy
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 ROUNDS = 2
 
 

@@ -8,7 +8,7 @@ from tests.chaos.harness import ALL, PARTITIONS, Field
 from tests.chaos.kills import kill_at_work, stormy
 from tests.recording import produce
 
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 BROKEN = (b'{"type": "dev.setpoint.drift.detected.v1"', b"\xff\xfe no event", b"[]", b'{"type": 1}')
 
 

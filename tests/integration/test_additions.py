@@ -22,7 +22,7 @@ from tests.cases.scene import with_last_applied
 from tests.cases.writes import Way, add
 from tests.watching import DEPLOYER, MASK_KEY, Client, Files, client_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 AT_ONCE = 8
 PERSON, CONTROLLER, ROBOT = "kubectl-edit", "kube-controller-manager", "backup-robot"

@@ -17,11 +17,12 @@ from services.kube.objects import Object, ObjectKey
 from services.local.broker import LocalBroker
 from services.local.controlplane import LocalControlPlane
 from services.reconciler.actions.operation import MARK
+from tests.alerting import MovedClock
 from tests.fakes import eventually
 from tests.reacting import Reacting, policy, reacting
 from tests.watching import MERGE, Client
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 NETWORK = "networking.k8s.io"
 
 
@@ -34,7 +35,7 @@ class Shop:
 
     async def deploy(self, name: str = "web") -> Object:
         made = await self.client.create(_deployment(self.namespace, name))
-        await eventually(lambda: self._ready(name), 60, f"{name} is up")
+        await eventually(lambda: self._ready(name), 120, f"{name} is up")
         return made
 
     async def live(self, name: str = "web", kind: str = "Deployment") -> Object:
@@ -98,8 +99,8 @@ def _deployment(namespace: str, name: str) -> Object:
     }  # fmt: skip
 
 
-ASKED: dict[str, Any] = {"approve": {"by": ["ann", "bob"], "timeout": "1m"}}
-RESTART: list[dict[str, Any]] = [{"restart": {}, "verify": {"within": "30s"}}]
+ASKED: dict[str, Any] = {"approve": {"by": ["ann", "bob"], "timeout": "10m"}}
+RESTART: list[dict[str, Any]] = [{"restart": {}, "verify": {"within": "3m"}}]
 
 
 async def test_an_alert_restarts_its_workload_once(broker: LocalBroker, control_plane: LocalControlPlane) -> None:
@@ -142,8 +143,9 @@ async def test_a_pod_that_is_gone_is_not_acted_on(broker: LocalBroker, control_p
 
 async def test_an_isolation_ends_by_itself(broker: LocalBroker, control_plane: LocalControlPlane) -> None:
     """Cut off at once, and let in again when its time is over, also if the reconciler was down meanwhile."""
-    rule = policy("isolate", [{"isolate": {"for": "3s"}}])
+    rule, clock = policy("isolate", [{"isolate": {"for": "1h"}}]), MovedClock()
     async with shop(broker, control_plane, rule, running=False) as here:
+        here.reacting.clock = clock
         pod = (await here.pods())[0]["metadata"]
         alert = here.reacting.alert(here.target(pod["name"], "Pod", ""), lasting=False)
         async with here.reacting.running():
@@ -151,6 +153,7 @@ async def test_an_isolation_ends_by_itself(broker: LocalBroker, control_plane: L
             (cut,) = await here.reacting.until(ActionFinished)
             assert (cut.outcome, cut.undoes) == (Outcome.SUCCEEDED, None)
             assert len(await here.policies()) == 1
+        clock.move(minutes=61)
         async with here.reacting.running():
             lifted = (await here.reacting.until(ActionFinished, 2))[-1]
             assert (lifted.outcome, lifted.reason, lifted.undoes) == (
@@ -195,7 +198,7 @@ async def test_a_question_survives_a_restart(broker: LocalBroker, control_plane:
 
 async def test_a_changed_plan_is_asked_about_again(broker: LocalBroker, control_plane: LocalControlPlane) -> None:
     """Approved was another change than the one that would be made now."""
-    steps = [{"scale": {"by": 1}, "verify": {"within": "30s"}}]
+    steps = [{"scale": {"by": 1}, "verify": {"within": "3m"}}]
     async with shop(broker, control_plane, policy("scale", steps, **ASKED)) as here:
         await here.reacting.tell(here.alert())
         (first,) = await here.reacting.until(ApprovalRequested)
@@ -237,7 +240,7 @@ async def test_what_does_not_help_is_undone(broker: LocalBroker, control_plane: 
 
 async def test_the_alerts_end_ends_the_waiting(broker: LocalBroker, control_plane: LocalControlPlane) -> None:
     """It helped: the scale stays, and nothing is done again."""
-    steps = [{"scale": {"replicas": 3}, "verify": {"within": "1m", "until": ["alertResolved"]}, "undo": "auto"}]
+    steps = [{"scale": {"replicas": 3}, "verify": {"within": "5m", "until": ["alertResolved"]}, "undo": "auto"}]
     async with shop(broker, control_plane, policy("scale", steps)) as here:
         alert = here.alert()
         await here.reacting.tell(alert)
@@ -251,7 +254,7 @@ async def test_the_alerts_end_ends_the_waiting(broker: LocalBroker, control_plan
 async def test_who_hangs_delays_nobody_else(broker: LocalBroker, control_plane: LocalControlPlane) -> None:
     """Forty actions wait for an answer that does not come; the one after them is done meanwhile."""
     async with _silent_server() as url:
-        calls = policy("call", [{"webhook": {"url": url, "timeout": "60s"}}], match={"name": ["hung-*"]})
+        calls = policy("call", [{"webhook": {"url": url, "timeout": "5m"}}], match={"name": ["hung-*"]})
         async with shop(broker, control_plane, calls, policy("restart", RESTART, match={"name": ["web"]})) as here:
             hung = [here.reacting.alert(_about_nothing(here, f"hung-{one}"), lasting=False) for one in range(40)]
             await here.reacting.tell(*hung, here.alert())

@@ -181,7 +181,7 @@ async def test_waiting_tells_what_became_of_it(desk: Desk, outcome: ApprovalEnd 
         else ApprovalRefused(**base, by="ann", via="cli", why=why)
     )
     await desk.say(said, "c1")
-    found, text = await asyncio.wait_for(waiting, 30)
+    found, text = await asyncio.wait_for(waiting, 90)
     assert found == code
     assert words in text.splitlines()[-1]
 

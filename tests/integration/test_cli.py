@@ -44,7 +44,7 @@ def command(*arguments: str, cache: Path | None = None) -> Any:
 
 async def setpoint(*arguments: str) -> Finished:
     process = await command(*arguments)
-    out, err = await asyncio.wait_for(process.communicate(), 120)
+    out, err = await asyncio.wait_for(process.communicate(), 240)
     return Finished(process.returncode or 0, out, err)
 
 
@@ -183,7 +183,7 @@ async def test_up_observes_and_ends_with_everything_it_started(
     for end in (signal.SIGTERM, signal.SIGKILL):
         process = await command(*arguments)
         try:
-            said = await asyncio.wait_for(_said(process, b"Ctrl-C"), 90)
+            said = await asyncio.wait_for(_said(process, b"Ctrl-C"), 180)
             children = psutil.Process(process.pid).children(recursive=True)
             assert children, "the broker is a child"
             await edit(cluster, shop.name, "ConfigMap", "limits", {"data": {"most": end.name}})
@@ -192,8 +192,8 @@ async def test_up_observes_and_ends_with_everything_it_started(
             assert "Open drifts" in await _report(said)
         finally:
             process.send_signal(end)
-            await asyncio.wait_for(process.wait(), 30)
-        _, alive = psutil.wait_procs(children, timeout=10)
+            await asyncio.wait_for(process.communicate(), 90)  # with what it still says: its pipes close
+        _, alive = psutil.wait_procs(children, timeout=60)
         assert [child for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []
         live = await cluster.session.request("GET", cluster.resource("", "ConfigMap").path(shop.name, "limits"))
         assert live["data"] == {"most": end.name}
@@ -218,7 +218,7 @@ async def _report(said: str) -> str:
 
 
 async def _open_drift(cluster: str) -> dict[str, Any]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while True:
             found = await setpoint("drift", "--cluster", cluster, "--output", "json")
             rows: list[dict[str, Any]] = json.loads(found.out) if found.code in (0, 1) and found.out else []
@@ -226,7 +226,6 @@ async def _open_drift(cluster: str) -> dict[str, Any]:
                 return rows[0]
 
 
-@pytest.mark.timeout(200)
 async def test_the_demo_ends_as_it_states() -> None:
     """The newcomer's first command, as data: every scene as stated, every decision recorded."""
     found = await setpoint("demo", "--output", "json")

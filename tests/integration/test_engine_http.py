@@ -40,7 +40,7 @@ from tests.unit.test_recorder_rows import record
 
 __all__ = ["empty_store", "engine_folder", "store"]
 pytestmark = pytest.mark.integration
-BOUNDS = Bounds(seconds=2, rows=5000)
+BOUNDS = Bounds(seconds=5, rows=5000)
 CHANGES = 300
 
 

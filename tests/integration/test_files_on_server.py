@@ -25,9 +25,10 @@ from services.local.credentials import CONTEXT
 from services.local.example import examples_folder, install
 from services.local.prepare import Parts
 from services.runtime.clock import SystemClock
+from tests.kinds import until_usable
 from tests.watching import Client, client_of, config_map, deployment, random_name, reader_kubeconfig
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 BASELINE = (
     "apiVersion: setpoint.dev/v1alpha1\nkind: Baseline\nmetadata: {name: captured}\nspec: {source: {folder: .}}\n"
@@ -90,10 +91,7 @@ async def anything(client: Client) -> str:
             "spec": spec,
         }
     )
-
-    async with asyncio.timeout(30):
-        while not client.cluster.catalogue.serves(GROUP, "v1", "Anything"):
-            await client.cluster.rediscover()
+    await until_usable(client, GROUP, "v1", "Anything")
     return f"{GROUP}/v1"
 
 
@@ -102,14 +100,10 @@ async def stored(client: Client, namespace: str, api_version: str, text: str) ->
     path = f"/apis/{api_version}/namespaces/{namespace}/anythings"
     session = client.cluster.session
     headers = {"Content-Type": "application/yaml", **await session._credentials()}
-    for attempt in range(50):
-        async with session.calls.post(session.host + path, data=text.encode(), headers=headers) as answer:
-            found: Object = await answer.json(content_type=None)
-            if answer.status == 404 and attempt < 49:  # a new kind is listed a moment before it can be written
-                continue
-            assert answer.status == 201, found
-            return found
-    raise AssertionError("never served")
+    async with session.calls.post(session.host + path, data=text.encode(), headers=headers) as answer:
+        found: Object = await answer.json(content_type=None)
+        assert answer.status == 201, found
+        return found
 
 
 async def test_scalars_are_read_as_the_server_reads_them(client: Client, namespace: str, anything: str) -> None:
@@ -261,7 +255,7 @@ async def run(*arguments: str, **environ: str) -> Done:
     process = await asyncio.create_subprocess_exec(
         *arguments, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    out, err = await asyncio.wait_for(process.communicate(), 120)
+    out, err = await asyncio.wait_for(process.communicate(), 240)
     return Done(process.returncode or 0, out.decode(), err.decode())
 
 

@@ -17,7 +17,7 @@ from tests.fakes import eventually
 from tests.fixing import DONE, Workshop, container, ended, entries_of, managers, with_container
 from tests.watching import Client, client_of, config_map, deployment
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 APPS = "/spec/template/spec/containers/0"
 

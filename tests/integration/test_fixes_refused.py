@@ -26,7 +26,7 @@ from tests.watching import Client, client_of, config_map, deployment, random_nam
 from tests.webhooks import Mode as Webhook
 from tests.webhooks import Webhooks, serving
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -295,8 +295,10 @@ async def test_a_quota_that_is_spent(shop: Workshop) -> None:
     hard = {"count/configmaps": "0"}
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q", "namespace": shop.namespace}}
     await shop.client.create({**quota, "spec": {"hard": hard}})
+    obj = config_map(shop.namespace, a="1")
     await eventually(lambda: _counted(shop, quota))
-    result = await shop.fix(shop.declare(config_map(shop.namespace, a="1")))
+    await eventually(lambda: _refused(shop, obj, "exceeded quota"), what="admission knows it as it was counted")
+    result = await shop.fix(shop.declare(obj))
     assert (result.outcome, result.reason, result.temporary) == (Outcome.FAILED, Reason.QUOTA, True)
     assert "exceeded quota: q" in result.message
 
@@ -328,11 +330,11 @@ async def test_an_admission_policy_that_denies(shop: Workshop) -> None:
         await shop.client.delete(obj)
 
 
-async def _refused(shop: Workshop, obj: Object) -> bool:
+async def _refused(shop: Workshop, obj: Object, words: str = "") -> bool:
     try:
         await shop.cluster.apply(obj, dry_run=True)
-    except ApiError:
-        return True
+    except ApiError as error:
+        return words in error.message
     return False
 
 

@@ -25,9 +25,10 @@ from services.kube.verdict.scan import compare
 from services.local.controlplane import LocalControlPlane
 from services.runtime.errors import UserFileError
 from tests.fakes import eventually
+from tests.kinds import until_usable
 from tests.watching import Client, Files, client_of, config_map, random_name
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 KEY = b"a key for tests only"
 
@@ -158,15 +159,7 @@ def definition(group: str) -> Object:
 
 async def serve(client: Client, group: str) -> None:
     await client.create(definition(group))
-    probe = {"apiVersion": f"{group}/v1", "kind": "Plan"}
-
-    async def known() -> bool:
-        await client.cluster.rediscover()
-        return client.cluster.catalogue.serves(group, "v1", "Plan") and bool(
-            (await client.cluster.schema(probe)).fields
-        )
-
-    await eventually(known)
+    await until_usable(client, group, "v1", "Plan", schema=True)
 
 
 async def test_48_a_custom_resource_is_right_after_one_correction(

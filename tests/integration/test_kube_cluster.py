@@ -20,9 +20,10 @@ from services.local.credentials import CONTEXT, kubeconfig
 from services.local.ports import free
 from services.runtime.errors import Temporary, UsageError
 from tests.fakes import eventually
+from tests.kinds import until_usable
 from tests.watching import Client, Files, client_of, config_map, deployment, random_name, reader_kubeconfig
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -428,23 +429,17 @@ async def test_a_new_kind_is_known_with_its_schema(client: Client, namespace: st
     group = f"{random_name('g')}.example.org"
     await client.create(definition(group, "Quota"))
 
-    async def served() -> bool:
-        await client.cluster.rediscover()
-        return client.cluster.catalogue.serves(group, "v1", "Quota")
+    await until_usable(client, group, "v1", "Quota", schema=True)
 
-    await eventually(served)
-    assert await client.cluster.rediscover() is False
+    async def nothing_new() -> bool:
+        return await client.cluster.rediscover() is False
+
+    await eventually(nothing_new)  # at once, unless a definition of another test comes or goes just now
     obj = {
         "apiVersion": f"{group}/v1", "kind": "Quota", "metadata": {"name": "q", "namespace": namespace},
         "spec": {"rules": [{"name": "a"}, {"name": "b"}]},
     }  # fmt: skip
     declared = declare(tmp_path, obj)
-
-    async def known() -> bool:
-        await client.cluster.rediscover()
-        return bool((await client.cluster.schema(obj)).fields)
-
-    await eventually(known)
     live = await client.create({**obj, "spec": {"rules": [{"name": "b"}, {"name": "a", "size": 1}]}}, "deployer")
     assert (await judge(client.cluster, declared, live, dry_run=False)).state is None
     live = await client.patch(obj, {"spec": {"rules": [{"name": "a", "size": 9}, {"name": "c"}]}})

@@ -18,7 +18,7 @@ from services.local.controlplane import LocalControlPlane
 from tests.fixing import DONE, Workshop, container, ended, entries_of, with_container
 from tests.watching import Client, client_of, deployment
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 DEBUG = {"name": "DEBUG", "value": "1"}
 STRATEGIC = "application/strategic-merge-patch+json"
 

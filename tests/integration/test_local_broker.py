@@ -21,8 +21,8 @@ pytestmark = pytest.mark.integration
 async def make_topic(bootstrap: str) -> str:
     name = f"test-{uuid.uuid4().hex[:8]}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
     try:
+        await admin.start()
         await admin.create_topics([NewTopic(name, num_partitions=1, replication_factor=1)])
     finally:
         await admin.close()
@@ -31,8 +31,8 @@ async def make_topic(bootstrap: str) -> str:
 
 async def produce(bootstrap: str, topic: str, values: list[bytes], **options: object) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, **options)
-    await producer.start()
     try:
+        await producer.start()
         for value in values:
             await producer.send_and_wait(topic, value, partition=0)
     finally:
@@ -41,8 +41,8 @@ async def produce(bootstrap: str, topic: str, values: list[bytes], **options: ob
 
 async def read(bootstrap: str, topic: str, count: int) -> list[bytes]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
     try:
+        await consumer.start()
         consumer.assign([TopicPartition(topic, 0)])
         return [(await consumer.getone()).value or b"" for _ in range(count)]
     finally:

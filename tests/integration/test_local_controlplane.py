@@ -21,7 +21,7 @@ from services.runtime.errors import Permanent
 pytestmark = pytest.mark.integration
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 90.0) -> None:
     """Ask until it is so."""
     deadline = time.monotonic() + seconds
     while not await holds():
@@ -122,7 +122,8 @@ async def test_kubectl_uses_the_kubeconfig(control_plane: LocalControlPlane, par
     """The kubeconfig is whole in itself, and its context is named so that it cannot be mistaken."""
     log = tmp_path / "kubectl.log"
     options = [f"--kubeconfig={control_plane.kubeconfig}", "--context=setpoint-local"]
-    await run_to_end("kubectl", [parts.control_plane.kubectl, *options, "get", "nodes"], log)
+    names = [f"node-{number}" for number in (1, 2, 3)]
+    await run_to_end("kubectl", [parts.control_plane.kubectl, *options, "get", "nodes", *names], log)
     assert log.read_text().count(" Ready ") == 3
     assert control_plane.kubeconfig.stat().st_mode & 0o077 == 0
 

@@ -24,7 +24,7 @@ from services.runtime.controls import ControlWriter, control_writer
 from services.runtime.settings import Settings
 from tests.fakes import eventually
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 CONTEXT = "setpoint-local"
 MERGE = "application/merge-patch+json"
 
@@ -110,7 +110,7 @@ def looped(
             await _install(name, control_plane)
             running = await stack.enter_async_context(platform(settings, _engine_folder(tmp_path_factory), None))
             controls = await stack.enter_async_context(control_writer(broker.bootstrap, SystemClock(), "test"))
-            await running.until_ready()
+            await running.until_ready(within=180)
             yield Loop(running, controls, name)
 
     return open_loop

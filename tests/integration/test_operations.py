@@ -30,7 +30,7 @@ from tests.operating import account_with, done, scene_of, written_part
 from tests.watching import Client, client_of
 from tests.works import MAKERS, OUTSIDE, WORKS, Maker, Work
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 IRREVERSIBLE = {
     "restart", "delete-pod", "evidence", "argocd-sync", "flux-reconcile", "velero-backup", "kafka-restart", "run-job",
 }  # fmt: skip
@@ -112,7 +112,8 @@ async def _everything(ground: Ground, work: Work) -> list[Any]:
     ]
     kinds += [(group, "NetworkPolicy") for group in ("networking.k8s.io", "projectcalico.org", "crd.projectcalico.org")]
     listed = [one for kind in kinds for one in await ground.api.list(*kind, ground.namespace)]
-    names = {one["metadata"]["name"] for one in listed} - {"kube-root-ca.crt"}  # which every namespace gets
+    names = {one["metadata"]["name"] for one in listed if not one["metadata"].get("deletionTimestamp")}
+    names -= {"kube-root-ca.crt"}  # which every namespace gets
     return [about and written_part(about), *sorted(names)]
 
 

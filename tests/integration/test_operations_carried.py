@@ -28,7 +28,7 @@ from tests.operating import MASK, Nowhere, alert, scene_of, written_part
 from tests.watching import Client, client_of
 from tests.works import WORKS, Maker, Work
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 WIDE = BlastRadius(min_ready=0, max_nodes="100%", max_in_namespace=100)
 ACTION_ID = "action-4711"
 

@@ -20,7 +20,7 @@ from tests.operating import done, reference, scene_of, target_of
 from tests.watching import Client, client_of
 from tests.works import Maker, isolate, isolate_calico, isolate_calico_storage, isolate_cilium
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 ISOLATE = OPERATIONS["isolate"]
 POLICIES = [(group, engine.kind) for engine in ENGINES.values() for group, _ in engine.groups]
 
@@ -88,7 +88,7 @@ async def test_the_policy_goes_with_the_pod(ground: Ground) -> None:
     async def none() -> bool:
         return await policies(ground) == []
 
-    await eventually(none, 60.0, "the policy is collected")
+    await eventually(none, 120.0, "the policy is collected")
     assert await ISOLATE.undo(plan.before, scene) is None
 
 

@@ -15,7 +15,7 @@ from tests.ground import Ground, ground_of
 from tests.operating import done, reference, scene_of
 from tests.watching import Client, client_of, config_map
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

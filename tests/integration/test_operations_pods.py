@@ -4,6 +4,7 @@ import base64
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -24,7 +25,7 @@ from tests.operating import done, reference, scene_of, target_of
 from tests.watching import Client, client_of, deployment, random_name
 from tests.works import cordon, drain, evidence, force_pod, uncordon
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -111,7 +112,8 @@ async def test_a_drain_waits_for_a_budget_and_says_so(ground: Ground) -> None:
     assert work.about
     assert (await ground.live(work.about))["spec"]["unschedulable"]
     await ground.client.delete(ground.budget())
-    later = scene_of(ground.api, "drain", parameters, place=work.place, id="a2")
+    unhurried = {**work.parameters, "timeout": "2m"}
+    later = scene_of(ground.api, "drain", unhurried, place=work.place, id="a2")
     resumed, _ = await done("drain", later)
     assert await OPERATIONS["drain"].undo(resumed.before, later) is None
     assert not (await ground.live(work.about))["spec"].get("unschedulable")
@@ -203,10 +205,19 @@ async def test_a_pod_of_strimzi_is_later_and_no_failure(
     assert [one["metadata"]["uid"] for one in await ground.pods()] == [pod["metadata"]["uid"]]
 
 
+async def _is_scheduled(ground: Ground, pod: Object) -> bool:
+    found = await ground.api.list("", "Event", ground.namespace)
+    return any(
+        one["reason"] == "Scheduled" and one["involvedObject"].get("uid") == pod["metadata"]["uid"] for one in found
+    )
+
+
 async def test_evidence_is_kept_without_any_log(ground: Ground) -> None:
     """Nodes without machines have no logs: that is a fact with the server's words, beside the object and its Events."""
     work = await evidence(ground)
     scene = scene_of(ground.api, "evidence", work.parameters, place=work.place)
+    assert work.about
+    await eventually(partial(_is_scheduled, ground, work.about), what="the scheduler has told of it, as it does later")
     _, applied = await done("evidence", scene)
     kept = [fact for fact in applied.facts if isinstance(fact, EvidenceKept)]
     assert [(one.what, one.name) for one in kept] == [("object", ""), ("events", ""), ("log", "web")]

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from schemas.events import ClearedReason, DriftCleared
 from services.kube.declaration.baselines import load_baselines
@@ -18,18 +17,15 @@ from tests.integration.watcher_parts import client, heard, name, namespace
 from tests.watching import Client, Files, Heard, config_map, deployment, random_name, watching
 
 __all__ = ["client", "heard", "name", "namespace"]
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 
 class Pruning(Files):
     """A baseline that asks for undeclared objects."""
 
     def write(self, *objects: Object, prune: Any = "report") -> "Pruning":
+        self.more = {"prune": prune} if prune else {}
         super().write(*objects)
-        document = yaml.safe_load(self.baseline.read_text(encoding="utf-8"))
-        if prune:
-            document["spec"]["prune"] = prune
-        self.baseline.write_text(yaml.safe_dump(document), encoding="utf-8")
         return self
 
 

@@ -27,7 +27,7 @@ from tests.operating import done, reference, scene_of, target_of
 from tests.rehearsing import policy
 from tests.watching import Client, client_of, deployment, random_name
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

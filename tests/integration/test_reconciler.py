@@ -55,8 +55,10 @@ from services.runtime.rules import Written
 from services.runtime.settings import Settings
 from tests.reconciler_kit import FakeHands, clear, declared, drift, key_of, policy, target_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 PARTITIONS = 3
+WITHIN_S = 90.0
+"""For what takes a moment: a busy machine may need many of them."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -98,7 +100,7 @@ class Running:
             yield task
         finally:
             self.stop.set()
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, WITHIN_S)
 
     def declare(self, target: Target, replicas: int = 3) -> None:
         self.declared[key_of(target)] = declared(target, replicas)
@@ -152,7 +154,7 @@ class Running:
         events = [parse_event(record.value) for record in await self.read(topic)]
         return [event for event in events if event and event.data.target.cluster == self.hands.name]
 
-    async def finished(self, count: int, seconds: float = 20.0) -> list[Event[Any]]:
+    async def finished(self, count: int, seconds: float = WITHIN_S) -> list[Event[Any]]:
         """Wait for that many ended actions."""
         async with asyncio.timeout(seconds):
             while True:
@@ -161,7 +163,18 @@ class Running:
                     return found
                 await asyncio.sleep(0.05)
 
-    async def decided(self, reason: Reason, seconds: float = 20.0) -> Event[Any]:
+    async def rests(self) -> TargetState:
+        """Wait until the ledger's newest row of this cluster has neither a drift nor an action under way."""
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                values = [record.value for record in await self.read(TopicName.LEDGER) if record.value]
+                rows = [TargetState.model_validate_json(value) for value in values]
+                mine = [row for row in rows if row.target.cluster == self.hands.name]
+                if mine and (mine[-1].drift, mine[-1].in_flight) == (None, None):
+                    return mine[-1]
+                await asyncio.sleep(0.05)
+
+    async def decided(self, reason: Reason, seconds: float = WITHIN_S) -> Event[Any]:
         """Wait for a decision with this reason."""
         async with asyncio.timeout(seconds):
             while True:
@@ -171,7 +184,7 @@ class Running:
                 await asyncio.sleep(0.05)
 
 
-async def until(true: Any, seconds: float = 30.0) -> None:
+async def until(true: Any, seconds: float = WITHIN_S) -> None:
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - what it waits for is another service's state
             await asyncio.sleep(0.02)
@@ -187,7 +200,7 @@ async def test_a_drift_is_corrected_once(own_broker: LocalBroker) -> None:
         (trigger,) = await run.tell(drift(target, version=run.hands.version))
         (finished,) = await run.finished(1)
         await run.tell(clear(target, version=run.hands.version))
-        await asyncio.sleep(0.3)
+        row = await run.rests()
     (decision,) = await run.events(TopicName.DECISIONS)
     started_, same = await run.events(TopicName.ACTIONS)
     assert same == finished
@@ -198,8 +211,7 @@ async def test_a_drift_is_corrected_once(own_broker: LocalBroker) -> None:
     assert {decision.correlationid, started_.correlationid, finished.correlationid} == {"d1"}
     assert run.hands.objects[key_of(target)]["spec"]["replicas"] == 3
     assert len(run.hands.writes) == 1
-    row = TargetState.model_validate_json((await run.read(TopicName.LEDGER))[-1].value)
-    assert (row.drift, row.in_flight) == (None, None)
+    assert row.drift is None
 
 
 async def test_an_action_under_way_at_a_crash_is_finished_once(own_broker: LocalBroker) -> None:
@@ -218,10 +230,10 @@ async def test_an_action_under_way_at_a_crash_is_finished_once(own_broker: Local
     run.hands.before["judge"] = hang
     task = asyncio.create_task(run.run())
     await run.tell(drift(target, version=run.hands.version))
-    await asyncio.wait_for(written.wait(), 20)
+    await asyncio.wait_for(written.wait(), WITHIN_S)
     task.cancel()  # no goodbye: what it had is what the broker has
     await asyncio.gather(task, return_exceptions=True)
-    async with asyncio.timeout(10):  # the broker writes a transaction's markers after it has answered
+    async with asyncio.timeout(WITHIN_S):  # the broker writes a transaction's markers after it has answered
         while not (actions := await run.events(TopicName.ACTIONS)):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     assert [type(event.data) for event in actions] == [ActionStarted]
@@ -251,7 +263,7 @@ async def test_a_prune_cut_off_by_a_crash_is_finished_as_a_prune(own_broker: Loc
     run.hands.before["find"] = hang
     task = asyncio.create_task(run.run())
     await run.tell(drift(target, version=run.hands.version, state="unwanted", prune="delete"))
-    await asyncio.wait_for(deleted.wait(), 20)
+    await asyncio.wait_for(deleted.wait(), WITHIN_S)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     del run.hands.before["find"]
@@ -423,7 +435,7 @@ async def test_the_broker_may_go_away_and_come_back(parts: Parts, tmp_path: Path
         await broker.kill()
         await asyncio.sleep(3)
         await broker.start()
-        finished = await run.finished(20, seconds=60)
+        finished = await run.finished(20)
         await until(lambda: not run.health.problems())
     assert len({event.id for event in finished}) == len(finished) == 20
     assert {event.data.outcome for event in finished} == {Outcome.SUCCEEDED}

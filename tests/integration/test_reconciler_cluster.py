@@ -1,10 +1,10 @@
 """The action `revert` on a real API server, as its worker runs it: what it corrects, what it leaves, how it fails."""
 
-import asyncio
 import textwrap
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,11 @@ from services.reconciler.acting.worker import Bench, run_action
 from services.reconciler.inputs import Job, Result
 from services.runtime.clock import SystemClock
 from services.runtime.logging import get_log
+from tests.fakes import eventually
 from tests.reconciler_kit import NOON
+from tests.watching import Client, until_reads
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.integration
 
 DEPLOYMENT = """
     apiVersion: apps/v1
@@ -174,12 +176,19 @@ async def test_a_fix_that_never_gets_available_is_undone(place: Place) -> None:
     )
     await place.cluster.apply(declared.obj)
     await place.patch(declared.key, {"spec": {"template": {"spec": {"nodeSelector": None}}}})
-    await asyncio.sleep(1)
+    await eventually(partial(rolled_out, place, declared), what="it runs without the selector")
     result = await run(place.cluster, declared, verify={"within": "3s", "until": ["available"]}, undo="auto")
     assert (result.outcome, result.reason) == (Outcome.UNDONE, Reason.NOT_VERIFIED)
     live = await place.live(declared)
     assert live is not None
     assert "nodeSelector" not in live["spec"]["template"]["spec"]
+
+
+async def rolled_out(place: Place, declared: Declared) -> bool:
+    live = await place.live(declared)
+    status = (live or {}).get("status") or {}
+    seen = live is not None and status.get("observedGeneration") == live["metadata"]["generation"]
+    return bool(seen and status.get("availableReplicas") == status.get("updatedReplicas") == 2)
 
 
 async def test_an_object_that_the_fix_made_is_gone_after_the_undo(place: Place) -> None:
@@ -247,6 +256,7 @@ async def open_as_reader(place: Place, control_plane: LocalControlPlane, tmp_pat
          "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}},
     )  # fmt: skip
     token = (await place.post(f"{at}/reader/token", {"spec": {}}))["status"]["token"]
+    await until_reads(Client(place.cluster), place.namespace, "reader")
     file = tmp_path / "reader.kubeconfig"
     file.write_text(kubeconfig(control_plane.url, control_plane.ca_file.read_bytes(), token, "reader"))
     return await open_cluster(file, CONTEXT, "c1")

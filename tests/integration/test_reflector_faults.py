@@ -57,12 +57,12 @@ class View:
 
     async def right(self) -> None:
         """Wait until the view is what is there."""
-        await eventually(lambda: self.objects == self.api.values(), 10, "the view is right")
+        await eventually(lambda: self.objects == self.api.values(), what="the view is right")
         assert {key.name for key in self.reflector.known} == set(self.api.objects)
 
     async def watching(self) -> None:
         """Wait until a proper watch is open."""
-        await eventually(lambda: self.api.watches and not self.reflector.trouble, 10, "a watch is open")
+        await eventually(lambda: self.api.watches and not self.reflector.trouble, what="a watch is open")
 
     def counted(self, why: str) -> float:
         """How often the watch was taken up again for a reason."""
@@ -108,7 +108,7 @@ async def gap(view: View, *faults: Fault) -> None:
     """Break the watch, let things happen while nobody watches, and meet the next watches with these faults."""
     view.api.next_watch(*faults)
     view.api.cut()
-    await eventually(lambda: not view.api.faults["watch"], 10, "every fault was met")
+    await eventually(lambda: not view.api.faults["watch"], what="every fault was met")
 
 
 async def test_a_watch_that_is_cut_goes_on_where_it_was(view: View) -> None:

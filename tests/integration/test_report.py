@@ -305,5 +305,5 @@ def test_what_cannot_be_shown_is_said_with_its_exit_code(
     arguments: list[str], code: int, said: str, capsys: pytest.CaptureFixture[Any]
 ) -> None:
     """2 for wrong use, 3 for a part that is away."""
-    assert main(["report", *arguments, "--clickhouse", "http://127.0.0.1:1/x"]) == code
+    assert main(["report", *arguments, "--clickhouse", "http://127.0.0.1:1/gone"]) == code
     assert said in capsys.readouterr().err

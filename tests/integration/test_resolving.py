@@ -27,7 +27,7 @@ from tests.operating import account_with, alert, target_of
 from tests.watching import Client, client_of, config_map, deployment
 from tests.works import cron_job
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 OTHER_UID = "0e1e5c0e-0000-4000-8000-000000000000"
 TRACKING = "argocd.argoproj.io/tracking-id"
 

@@ -24,7 +24,7 @@ from tests.fakes import eventually
 from tests.reacting import Reacting, reacting
 from tests.watching import Client
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 HEAD = "apiVersion: setpoint.dev/v1alpha1\n"
 POLICY = HEAD + (
     "kind: Policy\nmetadata: {{name: mark}}\nspec:\n  trigger: {{alert: Trouble}}\n  mode: enforce\n"

@@ -27,9 +27,9 @@ from services.runtime.settings import Settings
 from tests.applications import application, define, put_status
 from tests.fakes import StillClock
 from tests.helm import encoded, release, stored
-from tests.watching import Client, client_of, config_map, deployment, random_name
+from tests.watching import Client, client_of, config_map, deployment, random_name, until_reads
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 ROLE: dict[str, Any] = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": []}
 
 
@@ -399,6 +399,7 @@ async def viewer(client: Client, control_plane: LocalControlPlane, tmp_path: Pat
     file = tmp_path / "viewer.kubeconfig"
     text = kubeconfig(control_plane.url, control_plane.ca_file.read_bytes(), answer["status"]["token"], name)
     file.write_text(text, encoding="utf-8")
+    await until_reads(client, space, name)
     cluster = await open_cluster(file, CONTEXT)
     yield cluster
     await cluster.close()

@@ -23,7 +23,7 @@ from tests.fakes import eventually
 from tests.helm import encoded, release, stored
 from tests.watching import Client, Files, Heard, client_of, config_map, deployment, hearing, random_name, watching
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -17,6 +17,7 @@ from services.runtime.settings import Settings
 from services.watcher import service
 from tests.fakes import eventually
 from tests.integration.watcher_parts import client, heard, name, namespace
+from tests.kinds import until_gone, until_usable
 from tests.watching import (
     Client,
     Files,
@@ -31,7 +32,7 @@ from tests.watching import (
 )
 
 __all__ = ["client", "heard", "name", "namespace"]
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
@@ -65,9 +66,13 @@ async def test_a_drift_lives_from_the_write_to_the_correction(
     assert {event.data.drift_id for event in heard.drifts(name)} == {drift.drift_id}
     assert {event.correlationid for event in heard.drifts(name)} == {first.id}
     assert last.data.reason is ClearedReason.IN_SYNC
-    paths = [(change.manager, path) for change in heard.changes(name) for path in change.paths]
-    assert ("kubectl-scale", "/spec/replicas") in paths
-    assert ("kubectl-label", "/metadata/labels/by") in paths or ("kubectl-label", "/metadata/labels") in paths
+
+    def told() -> bool:
+        paths = {(change.manager, path) for change in heard.changes(name) for path in change.paths}
+        label = {("kubectl-label", "/metadata/labels/by"), ("kubectl-label", "/metadata/labels")}
+        return ("kubectl-scale", "/spec/replicas") in paths and bool(label & paths)
+
+    await eventually(told, what="both changes are heard, on a topic of their own")
 
 
 async def test_deleted_and_made_again(
@@ -91,8 +96,14 @@ async def test_deleted_and_made_again(
     missing, changed, _ = heard.drifts(name, "settings")
     assert (missing.data.state, missing.data.target.uid) == ("missing", stored["metadata"]["uid"])
     assert changed.data.state == "changed"
-    assert [change.operation for change in heard.changes(name, "settings")][:2] == ["deleted", "created"]
-    assert [change.operation for change in heard.changes(name, "never")] == ["created"]
+    await eventually(lambda: operations(heard, name, "never"), what="the change is heard, on a topic of its own")
+    assert operations(heard, name, "never") == ["created"]
+    assert operations(heard, name, "settings")[:2] == ["deleted", "created"]
+
+
+def operations(heard: Heard, cluster: str, name: str) -> list[str]:
+    """What was done to an object, as the changes have it."""
+    return [change.operation for change in heard.changes(cluster, name)]
 
 
 async def test_a_readers_token_is_enough(
@@ -265,14 +276,14 @@ async def test_a_kind_that_comes_goes_and_comes_again(
     outdated["apiVersion"] = "v0"
     await client.apply(other)
 
-    async def made() -> bool:
-        await client.cluster.rediscover()
-        if not client.cluster.catalogue.serves(group, "v1", "Quota"):
-            return False
+    async def make() -> None:
+        await client.create(crd)
+        await until_usable(client, group, "v1", "Quota")
         await client.apply(quota)
-        return True
 
     def last() -> tuple[str, str | None]:
+        if not heard.drifts(name, "q"):
+            return ("nothing", None)
         data = heard.drifts(name, "q")[-1].data
         return ("cleared", None) if isinstance(data, DriftCleared) else (data.state, data.reason)
 
@@ -280,9 +291,8 @@ async def test_a_kind_that_comes_goes_and_comes_again(
         await watcher.ready()
         await client.patch(other, {"data": {"a": "2"}})
         await eventually(lambda: heard.words(name, "settings") == ["detected"])
-        assert last() == ("unjudged", "not-served")
-        await client.create(crd)
-        await eventually(made)
+        await eventually(lambda: last() == ("unjudged", "not-served"))
+        await make()
         await eventually(lambda: last() == ("cleared", None))
         await client.patch(quota, {"spec": {"size": 2}})
         await eventually(lambda: last() == ("changed", None))
@@ -291,8 +301,8 @@ async def test_a_kind_that_comes_goes_and_comes_again(
         await client.delete(crd)
         await eventually(lambda: last() == ("unjudged", "not-served"))
         assert not watcher.cluster.catalogue.serves(group, "v1", "Quota")
-        await client.create(crd)
-        await eventually(made)
+        await until_gone(client, crd)
+        await make()
         await eventually(lambda: last() == ("cleared", None))
     assert [(event.data.state, event.data.reason) for event in heard.drifts(name, "old")] == [
         ("unjudged", "not-served")
@@ -321,14 +331,14 @@ async def test_a_broker_that_was_away_gets_the_state_of_then(
             await own.stop()
             for word in ("passing", "staying"):
                 await client.patch(objects[word], {"data": {"a": "2"}})
-            await eventually(lambda: "broker" in watcher.health.problems(), 30, "it says that the broker is away")
+            await eventually(lambda: "broker" in watcher.health.problems(), what="it says that the broker is away")
             await client.apply(objects["passing"])
             await client.apply(objects["before"])
             await own.start()
-            await eventually(lambda: heard.words(name, "staying") == ["detected"], 40)
-            await eventually(lambda: heard.words(name, "before") == ["detected", "cleared"], 40)
+            await eventually(lambda: heard.words(name, "staying") == ["detected"])
+            await eventually(lambda: heard.words(name, "before") == ["detected", "cleared"])
             await client.apply(objects["staying"])
-            await eventually(lambda: heard.words(name, "staying") == ["detected", "cleared"], 40)
+            await eventually(lambda: heard.words(name, "staying") == ["detected", "cleared"])
             await watcher.ready()
             assert heard.words(name, "passing") in ([], ["detected", "cleared"])
     finally:
@@ -355,11 +365,11 @@ async def test_an_api_server_that_was_away_is_watched_on(
                 await eventually(lambda: "watch" in watcher.health.problems())
                 await own.start_apiserver()
                 await client.patch(objects[1], {"data": {"a": "2"}})
-                await eventually(lambda: heard.words(name, "two") == ["detected"], 30)
+                await eventually(lambda: heard.words(name, "two") == ["detected"])
                 for obj in objects:
                     await client.apply(obj)
-                await eventually(lambda: heard.words(name, "one") == ["detected", "cleared"], 30)
-                await eventually(lambda: heard.words(name, "two") == ["detected", "cleared"], 30)
+                await eventually(lambda: heard.words(name, "one") == ["detected", "cleared"])
+                await eventually(lambda: heard.words(name, "two") == ["detected", "cleared"])
                 await watcher.ready()
     finally:
         await own.stop()

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from schemas.events import DriftCleared
-from services.kube.api.errors import Unavailable
 from services.kube.api.session import APPLY
 from services.kube.objects import Object
 from services.local.broker import LocalBroker
@@ -16,17 +15,19 @@ from services.watcher import kinds, plan, service, watcher
 from services.watcher.kinds import Kinds
 from tests.fakes import eventually
 from tests.integration.watcher_parts import client, heard, name, namespace
+from tests.kinds import until_usable
 from tests.watching import (
     Client,
     Files,
     Heard,
     config_map,
     random_name,
+    until_reads,
     watching,
 )
 
 __all__ = ["client", "heard", "name", "namespace"]
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 RBAC = {"apiVersion": "rbac.authorization.k8s.io/v1"}
 
 
@@ -106,7 +107,7 @@ async def test_of_many_objects_the_server_sends_those_with_the_declared_label(
     async with watching(control_plane, broker.bootstrap, files.write(*declared), name) as running:
         await running.ready()
         assert watched(made) == [("ConfigMap", "", f"app.kubernetes.io/part-of={name}", "")]
-        assert b'setpoint_watched_objects{kind="ConfigMap"} 1.0' in running.metrics.text()
+        await eventually(lambda: b'setpoint_watched_objects{kind="ConfigMap"} 1.0' in running.metrics.text())
         await eventually(lambda: state(heard, name, "two")[0] == "missing")
         await client.create(unlabelled)
         await eventually(lambda: state(heard, name, "two")[0] == "changed")
@@ -138,6 +139,7 @@ async def namespaced_reader(client: Client, plane: LocalControlPlane, namespace:
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{who}/token"
     token = (await client.cluster.session.request("POST", path, body=request))["status"]["token"]
     file.write_text(kubeconfig(plane.url, plane.ca_file.read_bytes(), token, who), encoding="utf-8")
+    await until_reads(client, namespace, who, namespace)
     return file, who
 
 
@@ -167,7 +169,7 @@ async def test_a_token_for_one_namespace_sees_that_one_and_says_what_it_does_not
         subjects = [{"kind": "ServiceAccount", "name": who, "namespace": namespace}]
         binding = {**RBAC, "kind": "ClusterRoleBinding", "metadata": {"name": who}, "roleRef": role}
         await client.create({**binding, "subjects": subjects})
-        await eventually(lambda: state(heard, name, "theirs") == ("cleared", None), 40)
+        await eventually(lambda: state(heard, name, "theirs") == ("cleared", None), 90)
         await client.patch(theirs, {"data": {"a": "2"}})
         await eventually(lambda: state(heard, name, "theirs")[0] == "changed")
         await running.ready()
@@ -204,17 +206,7 @@ async def served(client: Client, definition: Object) -> str:
     await client.create(definition)
     group = str(definition["spec"]["group"])
 
-    async def there() -> bool:
-        await client.cluster.rediscover()
-        if not client.cluster.catalogue.serves(group, "v1", "Widget"):
-            return False
-        try:
-            await client.cluster.session.request("GET", f"/apis/{group}/v1/widgets")
-        except Unavailable:  # its storage is being set up
-            return False
-        return True
-
-    await eventually(there)
+    await until_usable(client, group, "v1", "Widget")
     return group
 
 
@@ -232,7 +224,7 @@ async def test_a_schema_that_changes_within_its_version_is_read_again(
         await running.ready()
         await eventually(lambda: state(heard, name, "w")[0] == "changed")
         await client.apply(widgets(group, "map"))
-        await eventually(lambda: state(heard, name, "w")[0] == "cleared", 40)
+        await eventually(lambda: state(heard, name, "w")[0] == "cleared", 90)
         await client.patch(obj, {"spec": {"parts": [{"name": "b", "size": 3}, parts[0]]}})
         await eventually(lambda: state(heard, name, "w")[0] == "changed")
 
@@ -302,5 +294,5 @@ async def test_an_object_of_a_namespace_that_ends_is_said_so_and_then_missing(
         assert "example.org/hold" in heard.drifts(name, "held")[-1].data.message
         await eventually(lambda: state(heard, name, "settings") == ("unjudged", "terminating"))
         await client.patch(held, {"metadata": {"finalizers": None}})
-        await eventually(lambda: state(heard, name, "settings") == ("missing", None), 40)
-        await eventually(lambda: state(heard, name, "held") == ("missing", None), 40)
+        await eventually(lambda: state(heard, name, "settings") == ("missing", None), 90)
+        await eventually(lambda: state(heard, name, "held") == ("missing", None), 90)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from schemas.events import DriftDetected, FieldChange
+from services.kube.api.errors import Conflict
 from services.kube.objects import Object
 from services.local.broker import LocalBroker
 from services.local.controlplane import LocalControlPlane
@@ -30,7 +31,7 @@ from tests.watching import (
     watching,
 )
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 
 class World:
@@ -53,12 +54,16 @@ class World:
             yield
 
     async def put(self, obj: Object, change: Any, manager: str) -> None:
-        """What an editor does: read, change, write the whole."""
-        live = await self.client.get(obj)
-        assert live
-        live["metadata"].pop("managedFields")
-        change(live)
-        await self.client._send("PUT", self.client.path(obj), {"fieldManager": manager}, live)
+        """What an editor does: read, change, write the whole; once more where a controller wrote in between."""
+        written = False
+        while not written:
+            live = await self.client.get(obj)
+            assert live
+            live["metadata"].pop("managedFields")
+            change(live)
+            with suppress(Conflict):
+                await self.client._send("PUT", self.client.path(obj), {"fieldManager": manager}, live)
+                written = True
 
     def drifts(self) -> list[DriftDetected]:
         """What was said of the test's object; of its neighbours nothing matters here."""

@@ -24,7 +24,7 @@ from tests.properties.model import Model
 from tests.properties.schemas import schema_of
 from tests.strategies import GROUP, ODD, ODD_TEXT
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = pytest.mark.timeout(600)
 EXAMPLES = settings(
     max_examples=300, deadline=None, suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),

@@ -21,7 +21,7 @@ from tests.properties.schemas import schema_of
 from tests.properties.test_verdicts import ALL, EXAMPLES, deployed, each_kind
 from tests.strategies import Kind
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = pytest.mark.timeout(600)
 DEBUG: Object = {"name": "DEBUG", "value": "1"}
 ADDED = [("added", "/spec/template/spec/containers/0/env/1")]
 DEFAULTS: Object = {"terminationMessagePath": "/dev/termination-log", "imagePullPolicy": "IfNotPresent"}

@@ -18,14 +18,14 @@ from services.kube.correction.revert import put_back
 from services.kube.objects import Object, metadata_of
 from services.kube.verdict.judge import judge, less_followers
 from services.local.controlplane import LocalControlPlane
-from tests.fakes import eventually
+from tests.kinds import until_usable
 from tests.properties.cases import CONTROLLER, DEPLOYER, PERSON, declare, told
 from tests.properties.edits import Edit, done, expected, pointer, shuffled, some_edits
 from tests.properties.schemas import widget_definition
 from tests.strategies import GROUP, KINDS
 from tests.watching import MERGE, Client, client_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 ALL = frozenset({"changed", "removed", "added"})
 EXAMPLES = settings(
     max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), database=None,
@@ -39,14 +39,7 @@ async def client(control_plane: LocalControlPlane) -> AsyncIterator[Client]:
     """The administrator, with the kind `Widget` served."""
     async with client_of(control_plane) as opened:
         await opened.create(widget_definition())
-
-        async def known() -> bool:
-            await opened.cluster.rediscover()
-            if not opened.cluster.catalogue.serves(GROUP, "v1", "Widget"):
-                return False
-            return bool((await opened.cluster.schema({"apiVersion": f"{GROUP}/v1", "kind": "Widget"})).fields)
-
-        await eventually(known)
+        await until_usable(opened, GROUP, "v1", "Widget", schema=True)
         yield opened
 
 
@@ -57,13 +50,13 @@ async def namespace(client: Client) -> str:
 
 async def written(client: Client, obj: Object, manager: str, edit: Callable[[Object], Object]) -> Object:
     """A read and a plain update, again where a controller came in between. Raises Invalid where it is refused."""
-    for _ in range(20):
+    for _ in range(100):
         live = await client.get(obj)
         assert live
         try:
             return await client.cluster.replace(edit(live), manager=manager)
         except Conflict:
-            continue
+            await asyncio.sleep(0.02)
     raise AssertionError("others keep writing")
 
 

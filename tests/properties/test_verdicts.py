@@ -20,7 +20,7 @@ from tests.properties.model import Model
 from tests.properties.schemas import schema_of
 from tests.strategies import CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, WIDGET, Kind
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = pytest.mark.timeout(600)
 KINDS = (DEPLOYMENT, SERVICE, CONFIG_MAP, SECRET, WIDGET)
 ALL = frozenset({"changed", "removed", "added"})
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)

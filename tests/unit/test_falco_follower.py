@@ -50,7 +50,7 @@ class World:
             yield follower
 
     async def until(self, *numbers: int) -> None:
-        await eventually(lambda: len(self.published) >= len(numbers), 5, f"{numbers} of {self.published}")
+        await eventually(lambda: len(self.published) >= len(numbers), what=f"{numbers} of {self.published}")
         assert self.published == list(numbers)
 
     def counted(self, result: str) -> float:

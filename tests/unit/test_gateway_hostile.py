@@ -52,7 +52,7 @@ class Wire:
         writer.write(b"".join(parts))
         if end:
             writer.write_eof()
-        answered = await asyncio.wait_for(_rest(reader), 10)
+        answered = await asyncio.wait_for(_rest(reader), 60)
         writer.close()
         return [int(line.split()[1]) for line in answered.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
 

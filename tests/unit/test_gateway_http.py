@@ -27,6 +27,7 @@ from services.runtime.kafka import Outgoing
 from services.runtime.logging import get_log
 from services.runtime.metrics import Metrics
 from services.runtime.settings import Settings
+from tests.fakes import eventually
 
 SECRET = b"a secret of some length"
 LIMIT = 1000
@@ -285,10 +286,9 @@ async def test_bodies_of_strangers_keep_nobody_out() -> None:
 
     async with a_gateway() as gateway:
         assert gateway.ingest is not None
-        gateway.ingest.unproved = Budget(LIMIT)
+        room = gateway.ingest.unproved = Budget(LIMIT)
         sending = [asyncio.create_task(gateway.send(stuck(), "/signed/c")) for _ in range(3)]
-        await asyncio.sleep(0.1)
-        assert len(gateway.ingest.unproved.waiting) == 2
+        await eventually(lambda: len(room.waiting) == 2, what="two of them wait")
         assert (await gateway.send("x"))[0] == 202
         release.set()
         assert [answer[0] for answer in await asyncio.gather(*sending)] == [401] * 3

@@ -61,7 +61,7 @@ async def running(secrets: Path) -> AsyncIterator[Running]:
     found = Running(secrets)
     yield found
     found.stop.set()
-    await asyncio.wait_for(found.task, 10)
+    await asyncio.wait_for(found.task, 60)
 
 
 async def test_while_the_broker_is_away_senders_hear_503(running: Running) -> None:

@@ -245,6 +245,34 @@ def test_a_delete_that_is_heard_late_counts_from_when_it_was_noticed() -> None:
     assert deletion(DriftState.MISSING, None, None, NOTHING, named_drift, at(400)) == (found,)
 
 
+def test_a_delete_counts_from_the_last_look_at_which_the_object_was_there() -> None:
+    """A watcher that is busy misses the object long after the request; the audit may come later still."""
+    hearsay = Hearsay((heard(second=-30, verb="delete"),), LOOK)
+    (found,) = deletion(DriftState.MISSING, None, None, hearsay, None, NOON)
+    assert (found.user, found.since) == ("alice", at(-30))
+
+
+@pytest.mark.parametrize(
+    ("before", "second", "users"),
+    [
+        pytest.param(None, -30, ["alice"], id="since-the-last-look"),
+        pytest.param(None, -70, [], id="before-it"),
+        pytest.param(drift(UNPROVEN), -30, ["alice"], id="it-had-drifted-before"),
+        pytest.param(drift(state=DriftState.MISSING), -30, [], id="it-was-gone-before-a-restart"),
+    ],
+)
+def test_the_window_of_a_deletion_stays_known(before: DriftDetected | None, second: float, users: list[str]) -> None:
+    """While it is open, however often it is looked at, and when it is over."""
+    audit, missing = Audit(), drift(state=DriftState.MISSING)
+    audit.noticed(KEY, before, missing, LOOK, 0)
+    audit.noticed(KEY, missing, missing, Window(NOON, at(20)), 20)
+    audit.add(KEY, heard(second=second, verb="delete"), 20)
+    late = audit.of(KEY, None)
+    assert [one.user for one in deletion(DriftState.MISSING, None, None, late, missing, at(20))] == users
+    audit.noticed(KEY, missing, None, Window(NOON, at(25)), 25)
+    assert [one.user for one in learned(audit.ended[KEY], late, at(25))] == users
+
+
 @pytest.mark.parametrize(
     ("seconds", "grace", "users"),
     [
