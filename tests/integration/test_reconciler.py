@@ -41,6 +41,7 @@ from services.runtime.clock import SystemClock
 from services.runtime.health import Health
 from services.runtime.kafka import (
     Outgoing,
+    admin,
     cluster_partition,
     ensure_topics,
     make_consumer,
@@ -162,6 +163,19 @@ class Running:
                 if len(found) >= count:
                     return found
                 await asyncio.sleep(0.05)
+
+    async def consumed(self) -> None:
+        """Wait until every drift that was told is behind the reconciler."""
+        place, group = TopicPartition(TopicName.DRIFT, self.partition), f"setpoint-reconciler-{self.hands.name}"
+        async with started(make_consumer(self.bootstrap, client_id="test")) as consumer:
+            end = (await consumer.end_offsets([place]))[place]
+        async with started(admin(self.bootstrap)) as client:
+            async with asyncio.timeout(WITHIN_S):
+                while True:
+                    offsets = await client.list_consumer_group_offsets(group, partitions=[place])
+                    if offsets[place].offset >= end:
+                        return
+                    await asyncio.sleep(0.05)
 
     async def rests(self) -> TargetState:
         """Wait until the ledger's newest row of this cluster has neither a drift nor an action under way."""
@@ -294,6 +308,7 @@ async def test_a_question_is_recorded_once(own_broker: LocalBroker) -> None:
         async with run.running():
             await run.tell(drift(target, state="changed", reason="immutable", message="selector", version=5))
             asked = await run.decided(Reason.IMMUTABLE)
+            await run.consumed()
     assert asked.data.verdict is Verdict.ASK
     assert len(await run.events(TopicName.DECISIONS)) == 1
     assert run.hands.writes == []
