@@ -450,7 +450,7 @@ def envelope_of(model: type[DataT]) -> "type[Event[DataT]]":
 
 def stable_id(*parts: object) -> str:
     """A 32-digit hex id made from facts, so that the same facts give the same id in every process."""
-    text = "\x1f".join(str(part) for part in parts)
+    text = "\x1f".join(map(str, parts))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -36,13 +36,22 @@ class Reference(StrictModel):
         )
 
     def __str__(self) -> str:
-        kind = self.kind if GROUPS.get(self.kind, "") == self.group else f"{self.kind}.{self.group or 'core'}"
-        return "/".join(part for part in (kind, self.namespace, self.name) if part)
+        return _written(self)
 
 
 def reference_to(target: Target) -> Reference:
     """The reference that means a target, within its cluster."""
     return Reference(group=target.group, kind=target.kind, namespace=target.namespace, name=target.name)
+
+
+def text_of(target: Target) -> str:
+    """The same as text."""
+    return _written(target)
+
+
+def _written(named: Reference | Target) -> str:
+    kind = named.kind if GROUPS.get(named.kind, "") == named.group else f"{named.kind}.{named.group or 'core'}"
+    return "/".join([part for part in (kind, named.namespace, named.name) if part])
 
 
 def parse_reference(value: Any) -> Any:

@@ -68,7 +68,7 @@ class Tally:
     def put(self, row: TargetState) -> None:
         """Take over a row as it is now."""
         own = row.target.subject
-        if self.attempts_of.get(own) is not row.attempts:
+        if self.attempts_of.get(own, ()) is not row.attempts:
             self._replace(own, tuple(entries_of(row)))
             if row.attempts:
                 self.attempts_of[own] = row.attempts
@@ -117,10 +117,10 @@ class Tally:
         before = self.by_row.pop(own, ())
         self.attempts_of.pop(own, None)
         kept = sum(1 for _ in takewhile(_same, zip(before, after, strict=False)))
-        gone, new = Counter(before[kept:]), Counter(after[kept:])
-        for entry in (gone - new).elements() if gone else ():
+        gone, new = before[kept:], after[kept:]
+        for entry in _less(gone, new):
             self._drop(own, entry)
-        for entry in (new - gone).elements() if gone else after[kept:]:
+        for entry in _less(new, gone):
             self._add(own, entry)
         if after:
             self.by_row[own] = after
@@ -190,6 +190,11 @@ def flights_of(row: TargetState) -> Iterator[str]:
     for case in row.cases:
         if case.flight and case.flight.subject and case.flight.mode is Mode.ENFORCE:
             yield case.flight.subject.subject
+
+
+def _less(some: Sequence[Entry], others: Sequence[Entry]) -> Iterable[Entry]:
+    """Those of the one that are not among the others, as often as they are more."""
+    return (Counter(some) - Counter(others)).elements() if some and others else some
 
 
 def _same(pair: tuple[Entry, Entry]) -> bool:

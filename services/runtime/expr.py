@@ -42,20 +42,23 @@ class Context:
 
     def __init__(self, event: Mapping[str, Any]) -> None:
         self.event = event
-        self.made: dict[frozenset[str] | None, cel.Context] = {}
+        self.made: dict[tuple[frozenset[str] | None, bool], cel.Context] = {}
 
-    def holding(self, parts: frozenset[str] | None) -> cel.Context:
-        """The event's parts of these names, those of them that it has; the whole event for None."""
-        made = self.made.get(parts)
+    def holding(self, parts: frozenset[str] | None, ranks: bool) -> cel.Context:
+        """The event's parts of these names, those of them that it has; the whole event for None. With `ranks` also the
+        severities' names."""
+        made = self.made.get((parts, ranks))
         if made is None:
             event = self.event if parts is None else {name: self.event[name] for name in parts if name in self.event}
-            made = self.made[parts] = cel.Context(variables={ROOT: _plain(event), **CONSTANTS})
+            variables = {ROOT: _plain(event), **CONSTANTS} if ranks else {ROOT: _plain(event)}
+            made = self.made[parts, ranks] = cel.Context(variables=variables)
         return made
 
 
 @dataclass(frozen=True)
 class Expression:
     """Made by `compile_expression`. `parts` are the names of the event's parts that it reads; None: perhaps all.
+    `ranks`: it names a severity.
 
     `path` is set where it is nothing but `event.NAME…`, as most templates are: texts are then taken directly.
     """
@@ -64,13 +67,14 @@ class Expression:
     program: cel.Program
     parts: frozenset[str] | None = None
     path: tuple[str, ...] = ()
+    ranks: bool = True
 
     def evaluate(self, context: Context) -> Any:
         """Its value. Raises ExpressionError: a missing key, a wrong type, a division by zero."""
         if self.path and type(found := _found(context.event, self.path)) is str:
             return found
         try:
-            return self.program.execute(context.holding(self.parts))
+            return self.program.execute(context.holding(self.parts, self.ranks))
         except (ValueError, KeyError, TypeError, RuntimeError, ArithmeticError) as error:
             raise ExpressionError(f"'{self.source}' failed: {_kind(error)}") from None
 
@@ -91,14 +95,16 @@ def compile_expression(source: str) -> Expression:
         program = cel.compile(source)
     except (ValueError, RuntimeError, TypeError) as error:
         raise ExpressionError(f"no expression: {' '.join(str(error).split())[:200]}") from None
-    unknown = set(program.variables()) - {ROOT, *CONSTANTS, *COMPREHENSION.findall(parted(source).code)}
+    names = set(program.variables())
+    unknown = names - {ROOT, *CONSTANTS, *COMPREHENSION.findall(parted(source).code)}
     if unknown:
         raise ExpressionError(f"unknown name {sorted(unknown)[0]!r}; known are {ROOT}, {', '.join(CONSTANTS)}")
     functions = {name for name in program.functions() if name.isidentifier() and not name.startswith("_")}
     if functions - FUNCTIONS:
         raise ExpressionError(f"unknown function {sorted(functions - FUNCTIONS)[0]!r}")
-    path = PATH.fullmatch(source)
-    return Expression(source, program, _parts(source), tuple(path[1].split(".")) if path else ())
+    found = PATH.fullmatch(source)
+    path = tuple(found[1].split(".")) if found else ()
+    return Expression(source, program, _parts(source), path, not names.isdisjoint(CONSTANTS))
 
 
 def _parts(source: str) -> frozenset[str] | None:
@@ -111,8 +117,11 @@ def _parts(source: str) -> frozenset[str] | None:
 def _found(event: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     """What stands at a path, None where it ends before."""
     value: Any = event
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
+    try:
+        for name in path:
+            value = value[name]
+    except (KeyError, TypeError):  # no such key, or nothing that has keys
+        return None
     return value
 
 
@@ -120,14 +129,14 @@ def _plain(value: Any) -> Any:
     """Only what the library can hold: maps with text keys, lists, scalars, times."""
     if type(value) in AS_THEY_ARE:
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**63 else float(value)
+    if type(value) is dict or isinstance(value, Mapping):  # the second question costs much
         return {str(name): _plain(child) for name, child in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(child) for child in value]
     if isinstance(value, str):
         return str(value)
-    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
-        return float(value)
     return value
 
 

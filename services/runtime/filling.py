@@ -22,9 +22,8 @@ class NotFilled(Exception):
 def fill(parameters: P, context: Context) -> P:
     """The same parameters with the event's values. Raises NotFilled."""
     kind = type(parameters)
-    given = {name: getattr(parameters, name) for name in kind.model_fields}
     try:
-        filled = {name: _filled(value, context, name) for name, value in given.items()}
+        filled = {name: _filled(getattr(parameters, name), context, name) for name in kind.model_fields}
         return kind.model_validate(filled, context=FILLED)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
@@ -43,14 +42,18 @@ def templates_in(value: Any) -> list[str]:
 
 
 def _filled(value: Any, context: Context, path: str) -> Any:
+    if is_template(value):
+        return _value_of(value, context, path)
     if isinstance(value, Mapping):
         return {name: _filled(child, context, f"{path}.{name}") for name, child in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_filled(child, context, f"{path}.{number}") for number, child in enumerate(value))
-    if not is_template(value):
-        return value
+    return value
+
+
+def _value_of(template: str, context: Context, path: str) -> Any:
     try:
-        return compile_expression(Template(value).expression).evaluate(context)
+        return compile_expression(Template(template).expression).evaluate(context)
     except ExpressionError as error:
         raise NotFilled(f"{path}: {error}") from None
 

@@ -72,7 +72,15 @@ def test_many_expressions_share_what_they_read() -> None:
     context = Context(EVENT)
     for source in ("event.values.restarts > 5", "event.values.restarts < 9", "event.env == 'prod'"):
         assert compile_expression(source).truth(context)
-    assert set(context.made) == {frozenset({"values"}), frozenset({"env"})}
+    assert set(context.made) == {(frozenset({"values"}), False), (frozenset({"env"}), False)}
+
+
+def test_severities_are_known_where_one_is_named() -> None:
+    """Whatever else was asked of the same part of the event before; they are not handed over where none is."""
+    context = Context({**EVENT, "severity": 2})
+    assert compile_expression("event.severity == 2").truth(context)
+    assert compile_expression("event.severity >= warning && event.severity < critical").truth(context)
+    assert compile_expression("[0, 1].exists(info, info == event.severity - 1)").truth(context)
 
 
 def test_numbers_beyond_64_bits_become_floating_point() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from schemas.actions import Parameters
+from schemas.base import replaced
 from schemas.events import ActionStarted, Mode, Reason, Verdict, stable_id
 from schemas.ledger import Attempt, Case, Flight, Place, TargetState
 from schemas.policy import Policy
@@ -174,8 +175,9 @@ def plan(state: TargetState, case: Case, ready: Ready, world: World) -> Step:
     dry = ready.policy.spec.mode is Mode.DRY_RUN
     if dry and case.said and case.said.reason is Reason.DRY_RUN_MODE and case.said.policy == ready.policy.name:
         return Step(state)
-    action_id = stable_id(decision_id_of(case, ready.policy), "plan", case.tries)
-    flight = _flight(case, ready, action_id, world.now).model_copy(update={"mode": Mode.DRY_RUN})
+    decision_id = decision_id_of(case, ready.policy)
+    action_id = stable_id(decision_id, "plan", case.tries)
+    flight = replaced(_flight(case, ready, decision_id, action_id, world.now), {"mode": Mode.DRY_RUN})
     after = updated(case, flight=flight, policy=None if dry else ready.policy.name, retry_at=None)
     return _start(with_case(state, after), after, ready, Errand.PLAN)
 
@@ -184,8 +186,8 @@ def act(state: TargetState, case: Case, ready: Ready, answer: Answer, world: Wor
     """Record the decision and the start of its action, and hand out the task."""
     made = decision(state, case, ready.policy, answer, ready.step.action, ready.subject)
     action_id = stable_id(made.decision_id, ready.step.action, case.step)
-    made = made.model_copy(update={"action_id": action_id})
-    flight = _flight(case, ready, action_id, world.now)
+    made = replaced(made, {"action_id": action_id})
+    flight = _flight(case, ready, made.decision_id, action_id, world.now)
     started = ActionStarted(
         action_id=action_id, decision_id=made.decision_id, target=state.target, alert_id=case.alert.alert_id,
         subject=made.subject, action=flight.action, policy=ready.policy.name, attempt=flight.attempt, step=flight.step,
@@ -235,7 +237,8 @@ def gave_up(state: TargetState, case: Case, world: World, reason: Reason, messag
 def with_uid(target: Target, place: Place | None) -> Target:
     """The target with the uid that was found for it."""
     known = (place.object, place.pod, place.workload, place.node, place.application) if place else ()
-    return next((one for one in known if one is not None and one.subject == target.subject), target)
+    wanted = target.subject
+    return next((one for one in known if one is not None and one.subject == wanted), target)
 
 
 def _given_up(told: Step, case: Case, policy: Policy | None, world: World, *, for_good: bool = False) -> Step:
@@ -283,10 +286,10 @@ def _not_filled(case: Case, error: Exception) -> tuple[Reason, str]:
     return Reason.PARAMETERS, str(error)
 
 
-def _flight(case: Case, ready: Ready, action_id: str, now: datetime) -> Flight:
+def _flight(case: Case, ready: Ready, decision_id: str, action_id: str, now: datetime) -> Flight:
     expects = case.approved.partition(" ")[0] if case.approved and case.step == 0 else None
     return Flight(
-        action_id=action_id, decision_id=decision_id_of(case, ready.policy), policy=ready.policy.name,
+        action_id=action_id, decision_id=decision_id, policy=ready.policy.name,
         action=ready.step.action, attempt=case.tries + 1, step=case.step, started_at=now, subject=ready.subject,
         parameters=ready.parameters.model_dump(mode="json", by_alias=True), expects=expects,
     )  # fmt: skip

@@ -29,12 +29,18 @@ def changed(state: TargetState, **changes: object) -> TargetState:
 
 def case_of(state: TargetState, alert_id: str) -> Case | None:
     """The open case of an alert."""
-    return next((case for case in state.cases if case.alert.alert_id == alert_id), None)
+    for case in state.cases:
+        if case.alert.alert_id == alert_id:
+            return case
+    return None
 
 
 def with_case(state: TargetState, case: Case) -> TargetState:
     """The row with this case in the place of its earlier self, or as its newest."""
-    if case_of(state, case.alert.alert_id) is None:
+    before = case_of(state, case.alert.alert_id)
+    if before is case:
+        return state
+    if before is None:
         return changed(state, cases=(*state.cases, case), idle_since=None)
     cases = tuple(case if one.alert.alert_id == case.alert.alert_id else one for one in state.cases)
     return changed(state, cases=cases)

@@ -16,8 +16,8 @@ def budget(request: Request) -> Denial | None:
     limit = request.policy.spec.limits.attempts
     if limit is None:
         return None
-    since = request.now - limit.within
-    recent = sorted(entry.at for entry in of_this_step(request) if entry.at > since)
+    since, own = request.now - limit.within, of_this_step(request)
+    recent = sorted(entry.at for entry in own if entry.at > since) if len(own) >= limit.max else []
     if len(recent) < limit.max:
         return None
     message = f"{len(recent)} attempts within {limit.within}, at most {limit.max} are allowed"
@@ -43,8 +43,11 @@ def unhelpful(request: Request) -> int:
     to the next attempt began too soon. What was before a person resumed is forgotten.
     """
     assert request.case is not None
-    stays, trouble, count = request.policy.spec.limits.stays, _trouble_since(request, request.case), 0
-    for attempt in reversed(_since_resumed(request)):
+    tried, count = _since_resumed(request), 0
+    if not tried:
+        return count
+    stays, trouble = request.policy.spec.limits.stays, _trouble_since(request, request.case)
+    for attempt in reversed(tried):
         if trouble - attempt.at >= stays:
             break
         trouble, count = min(trouble, attempt.onset or attempt.at), count + 1
@@ -57,8 +60,9 @@ def of_this_step(request: Request) -> list[Attempt]:
     Of an alert's policy with several steps each step counts its own attempts: else the second step of a run would have
     to wait for the cool-down that the first one began.
     """
-    own = [attempt for attempt in request.attempts if attempt.policy == request.policy.name]
-    if request.case is None:
+    name = request.policy.name
+    own = [attempt for attempt in request.attempts if attempt.policy == name]
+    if request.case is None or not own:
         return own
     return [attempt for attempt in own if attempt.action == request.action and not another_step(request, attempt)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.alerts import ALERT_GROUP, AlertFired
 from schemas.ledger import Place
-from schemas.reference import reference_to
+from schemas.reference import text_of
 from schemas.target import Target
 
 
@@ -34,7 +34,7 @@ class View(Mapping[str, Any]):
         target = getattr(self.place, name) if name in OBJECTS else None
         if target is None:
             raise KeyError(name)
-        return str(reference_to(target))
+        return text_of(target)
 
     def __iter__(self) -> Iterator[str]:
         yield from PARTS

@@ -14,7 +14,7 @@ from schemas.alerts import AlertFired
 from schemas.events import ActionStarted, DecisionMade, DriftDetected, Event, Mode, Reason, Verdict
 from schemas.ledger import Place
 from schemas.policy import Policy
-from schemas.reference import reference_to
+from schemas.reference import text_of
 from services.reconciler.policies.choosing import explain
 from services.reconciler.policies.eventview import view_of
 from services.reconciler.policies.manual import written
@@ -91,7 +91,7 @@ def _planned(policy: Policy, rehearsal: Rehearsal, event: Event[Any], place: Pla
     data = event.data
     if isinstance(data, DriftDetected):
         step = policy.step_for(data.state)
-        return (f"{step.action} {reference_to(data.target)}",) if step else ()
+        return (f"{step.action} {text_of(data.target)}",) if step else ()
     context = Context(view_of(data, place, environment=rehearsal.supposed.environment, now=rehearsal.now))
     found = []
     for step in policy.spec.do:
@@ -107,7 +107,7 @@ def _words(started: ActionStarted) -> str:
     """An action and its object; what is about no object of the cluster has none."""
     action = written(started.action)
     on_something = started.drift_id is not None or ACTIONS[started.action].about is not None
-    return f"{action} {reference_to(started.subject or started.target)}" if on_something or started.subject else action
+    return f"{action} {text_of(started.subject or started.target)}" if on_something or started.subject else action
 
 
 def _ids(data: Any) -> tuple[str | None, str | None]:
