@@ -12,6 +12,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from schemas.topics import TopicName
 from services.runtime.kafka import cluster_partition, make_consumer, started
 
+POLL_MS = 10_000
+"""Between two looks for records, of which there are none: as often as a member of a group must be seen to work."""
+
 
 class Leadership(ConsumerRebalanceListener):
     """`leads` is set while this process is the one. Use `run` as a task."""
@@ -31,7 +34,7 @@ class Leadership(ConsumerRebalanceListener):
         async with started(consumer):
             try:
                 while True:
-                    await consumer.getmany(timeout_ms=500)
+                    await consumer.getmany(timeout_ms=POLL_MS)
             finally:
                 self._set(False)
 

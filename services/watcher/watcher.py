@@ -37,6 +37,7 @@ from services.runtime.metrics import Metrics
 from services.runtime.workqueue import WorkQueue
 from services.watcher.audit import Audit, Window, learned, news
 from services.watcher.changes import change_event
+from services.watcher.company import Company
 from services.watcher.lives import Observed, advance, again, attributed
 from services.watcher.memory import Memory
 from services.watcher.undeclared import undeclared
@@ -66,6 +67,7 @@ class Watcher:
         self.failures: dict[ObjectKey, Backoff] = {}
         self.refused: str | None = None  # why the broker did not take the last events
         self.sending: dict[int, float] = {}  # since when each worker waits for the broker
+        self.company = Company(clock)
 
     def declare(self, declared: Mapping[ObjectKey, Declared], prune: Rules | None = None) -> set[ObjectKey]:
         """Take over a new declared state; what is said of undeclared objects is looked at again.
@@ -262,6 +264,8 @@ class Watcher:
         """Wait for the broker for as long as it takes: a record that was given to the producer will be sent."""
         if not records:
             return
+        if len(self.queue.waiting) >= WORKERS:
+            await self.company.depart()
         mark = id(records)
         self.sending[mark] = self.clock.monotonic()
         try:

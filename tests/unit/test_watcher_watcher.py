@@ -20,7 +20,8 @@ from services.kube.objects import Object, ObjectKey, key_of
 from services.runtime.logging import get_log
 from services.runtime.metrics import Metrics
 from services.runtime.tasks import background
-from services.watcher.watcher import Watcher
+from services.watcher.company import GATHER_S
+from services.watcher.watcher import WORKERS, Watcher
 from tests.fakes import NOON, StillClock, eventually
 
 KEY = ObjectKey("", "ConfigMap", "n", "c")
@@ -245,6 +246,20 @@ async def test_a_broker_that_does_not_answer_is_waited_for(world: World) -> None
     await world.settled()
     assert world.told() == ["detected 2", "updated", "cleared", "updated"]
     assert world.watcher.unsent() is None
+
+
+async def test_only_in_a_storm_do_events_wait_for_company(world: World) -> None:
+    """A single drift is told at once; of many that wait for a turn, those that are told at a time leave together."""
+    world.see(config("2", 1))
+    await world.settled()
+    assert GATHER_S not in world.clock.slept
+    many = {KEY._replace(name=f"c{number}") for number in range(4 * WORKERS)}
+    world.watcher.declare(declared() | {key: replace(declared()[KEY], key=key) for key in many})
+    for key in many:
+        world.watcher.sight(Sighting(key, config("2", 2, name=key.name), "watch"))
+    await world.settled()
+    assert world.told().count("detected 2") == 1 + len(many)
+    assert 0 < world.clock.slept.count(GATHER_S) <= len(many) / 2
 
 
 async def test_what_was_put_right_while_the_broker_was_away_is_no_drift(world: World) -> None:

@@ -58,6 +58,7 @@ class Troubles:
         self.refused: set[Kind] = set()
         self.settled: set[Kind] = set()  # of which a complete list was dealt with
         self.looked = False
+        self.counted: Counter[str] | None = None  # what the gauges say
         self.turns = asyncio.Semaphore(LISTS_AT_ONCE)
 
     def restore(self, said: Said) -> None:
@@ -178,9 +179,15 @@ class Troubles:
             word = "fired" if isinstance(event.data, AlertFired) else "resolved"
             self.metrics.inc("alert_events_total", source="trouble", event=word)
             self.log.info(f"alert {word}", alert=event.data.name, target=event.subject, alert_id=event.data.alert_id)
+        self._count()
+
+    def _count(self) -> None:
+        """Asked every tick, and hardly ever news."""
         counts = Counter(alert.name for alert in self.board.open())
-        for name in ALERTS:
-            self.metrics.set("open_troubles", counts[name], alert=name)
+        if counts != self.counted:
+            self.counted = counts
+            for name in ALERTS:
+                self.metrics.set("open_troubles", counts[name], alert=name)
 
     def _complete(self, name: str, seen_in: str) -> bool:
         """Every kind that may tell this alert was listed; one that may not be listed counts only where it told it."""
