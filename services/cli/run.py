@@ -24,6 +24,7 @@ from services.reconciler.policies.checking import wrongs
 from services.runtime.clock import SystemClock
 from services.runtime.collector import collect_seldom
 from services.runtime.health import Health, serve_health
+from services.runtime.instance import this_instance
 from services.runtime.kafka import ensure_topics
 from services.runtime.logging import configure_logging, get_log
 from services.runtime.metrics import Metrics
@@ -63,7 +64,7 @@ async def _run(service: str, settings: Settings, create_topics: bool) -> None:
     wanted = "context" if service in ON_A_CLUSTER else NEEDS[service]
     settings.need(wanted, "--" + wanted.replace("_", "-"))
     stop, clock = stop_event(), SystemClock()
-    health, metrics = new_health(service, clock), Metrics(service)
+    health, metrics = new_health(service, clock), Metrics(service, this_instance())
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(serve_health(health, metrics, settings.http_host, settings.http_port))
         if port is not None:

@@ -12,6 +12,8 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from schemas.events import MetricSampled, Outcome, Sample
+from schemas.topics import TopicName
+from services.runtime.instance import INSTANCE
 
 Name = Literal[
     "watched_objects", "watched_kinds", "open_drifts", "watch_events_total", "watch_restarts_total", "relists_total",
@@ -19,7 +21,8 @@ Name = Literal[
     "alert_events_total", "open_troubles", "unseen_kinds", "followed_logs", "log_lines_total",
     "partitions_owned", "decisions_total", "actions_total", "approvals_total", "actions_in_flight",
     "step_seconds", "transaction_seconds", "action_seconds", "fences_total",
-    "rows_total", "inserts_total", "insert_seconds", "replays_total", "repairs_total", "record_lag", "buffered_rows",
+    "rows_total", "inserts_total", "insert_seconds", "replays_total", "repairs_total", "recounts_total",
+    "record_lag", "buffered_rows",
     "ingests_total", "refusals_total", "ingested_events_total", "passed_over_total", "ingest_seconds",
     "intake_lag",
     "dead_letters_total", "loop_errors_total",
@@ -83,6 +86,7 @@ RECORDER: dict[Name, Metric] = {
     "insert_seconds": Metric("histogram", "seconds of one insert"),
     "replays_total": Metric("counter", "open intents taken up again"),
     "repairs_total": Metric("counter", "rows put back by verification after a replay"),
+    "recounts_total": Metric("counter", "hours counted again when partitions were taken up"),
     "record_lag": Metric("gauge", "records not yet in ClickHouse", ("topic",)),
     "buffered_rows": Metric("gauge", "rows read and not yet written"),
 }
@@ -116,7 +120,7 @@ GATEWAY: dict[Name, Metric] = {
     "intake_lag": Metric("gauge", "records of a topic that others write, not yet taken in", ("topic", "partition")),
 }
 EVERYWHERE: dict[Name, Metric] = {
-    "dead_letters_total": Metric("counter", "records that could not be read", ("topic",)),
+    "dead_letters_total": Metric("counter", "records that could not be read", ("topic",), tuple(map(str, TopicName))),
     "loop_errors_total": Metric("counter", "failures of a service's loop that were tried again"),
 }
 BY_SERVICE = {"watcher": WATCHER, "reconciler": RECONCILER, "recorder": RECORDER, "gateway": GATEWAY}
@@ -125,10 +129,12 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 
 
 class Metrics:
-    """One service's metrics."""
+    """One service's metrics. `instance` tells them from those of the service's other processes, where they are recorded
+    together; on `/metrics` it is not there, since whoever asks knows whom."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, instance: str = "") -> None:
         self.service = service
+        self.told_apart = {INSTANCE: instance} if instance else {}
         self.registry = CollectorRegistry()
         self.made: dict[str, Counter | Gauge | Histogram] = {}
         for name in (*BY_SERVICE.get(service, ()), *EVERYWHERE):
@@ -164,7 +170,7 @@ class Metrics:
         for family in self.registry.collect():
             for sample in family.samples:
                 if not sample.name.endswith(("_bucket", "_created")):
-                    yield Sample(name=sample.name, value=sample.value, time=now, labels=dict(sample.labels))
+                    yield Sample(name=sample.name, value=sample.value, time=now, labels=sample.labels | self.told_apart)
 
     def _get(self, name: Name) -> Counter | Gauge | Histogram:
         if name not in self.made:

@@ -21,12 +21,14 @@ async def publish_metrics(
     stop: asyncio.Event,
     every: float = 15.0,
 ) -> None:
-    """Publish all metrics every `every` seconds until `stop`. `key` names the series' source, such as the service, or
-    the cluster and the service; it is the record's key and the event's subject.
+    """Publish all metrics at once, every `every` seconds, and at `stop`. `key` names the series' source, such as the
+    service, or the cluster and the service; it is the record's key and the event's subject.
 
-    A sample that the broker does not take is dropped: the next one says the same, newer. `producer` must not be a
-    transactional one.
+    At once, so that a process' first failure is more than the 0 before it: a counter that is first seen at 1 has not
+    grown as far as anybody can tell. A sample that the broker does not take is dropped: the next one says the same,
+    newer. `producer` must not be a transactional one.
     """
+    await _publish_once(producer, metrics, key, clock)
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every)
@@ -38,7 +40,7 @@ async def _publish_once(producer: AIOKafkaProducer, metrics: Metrics, key: str, 
     data = metrics.sampled(now)
     if not data.samples:
         return
-    id = stable_id(metrics.service, key, now.isoformat())
+    id = stable_id(metrics.service, key, *metrics.told_apart.values(), now.isoformat())
     event = make_event(data, id=id, source=f"setpoint/{metrics.service}", subject=key, time=now, correlationid=id)
     with contextlib.suppress(KafkaError):
         await (await send(producer, outgoing(TopicName.METRICS, event, key)))

@@ -1,10 +1,13 @@
 """One closed list of metrics; a failure that has not happened yet is 0 and not absent."""
 
+import os
+import socket
 from datetime import UTC, datetime
 from typing import get_args
 
 import pytest
 
+from services.runtime.instance import this_instance
 from services.runtime.metrics import BY_SERVICE, EVERYWHERE, METRICS, Metrics, Name
 
 
@@ -41,6 +44,29 @@ def test_counters_gauges_and_histograms_keep_what_they_are_told() -> None:
     assert found["setpoint_open_drifts", "b"] == 3
     assert (found["setpoint_check_seconds_sum",], found["setpoint_check_seconds_count",]) == (0.25, 1)
     assert not [name for name, *_ in found if name.endswith(("_bucket", "_created"))]
+
+
+def test_two_processes_of_a_service_are_two_series() -> None:
+    """Recorded samples say whose they are; the page that is scraped leaves that to whoever scrapes it."""
+    one, other = Metrics("recorder", "pod-a"), Metrics("recorder", "pod-b")
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    for metrics, lag in ((one, 5), (other, 7)):
+        metrics.set("record_lag", lag, topic="setpoint-drift")
+    samples = [*one.sampled(now).samples, *other.sampled(now).samples]
+    lags = {sample.labels["instance"]: sample.value for sample in samples if sample.name == "setpoint_record_lag"}
+    assert lags == {"pod-a": 5, "pod-b": 7}
+    assert all("instance" in sample.labels for sample in samples)
+    assert b"instance" not in one.text()
+
+
+@pytest.mark.parametrize(
+    ("process", "name"), [pytest.param(1, "pod-a", id="container"), pytest.param(77, "pod-a:77", id="host")]
+)
+def test_a_process_is_named_by_its_host(monkeypatch: pytest.MonkeyPatch, process: int, name: str) -> None:
+    """A pod's own name; on a host with several processes of one service, each has its own."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "pod-a")
+    monkeypatch.setattr(os, "getpid", lambda: process)
+    assert this_instance() == name
 
 
 def test_services_do_not_share_numbers() -> None:
