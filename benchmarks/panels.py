@@ -2,8 +2,12 @@
 
 Each query is what Grafana sends: its macros expanded for the whole time, with every variable at its default. A panel's
 time is the median of a few runs in a warm engine, as a dashboard that is open has it; rows and bytes are what was read.
+The slowest of each dashboard is told, and every other panel that takes longer than the aim.
+
+`SETPOINT_PANELS_90D=0.4` makes the 90 days at two fifths of the week's rate, which takes memory and minutes.
 """
 
+import os
 import statistics
 import tempfile
 import time
@@ -14,7 +18,7 @@ from urllib.parse import urlsplit
 
 import chdb
 
-from benchmarks.figures import Figure, figure, table
+from benchmarks.figures import AIMS, Figure, figure, table
 from services.local.prepare import Parts
 from services.recorder.dashboards.all import DASHBOARDS
 from services.recorder.dashboards.macros import expand, frame
@@ -25,7 +29,8 @@ from tests.week import Week, fill
 
 NAMES = ("slowest_panel_week", "slowest_panel_90d", "bytes_per_row")
 RUNS = 3
-SCALE_WEEK, SCALE_90D = 1.0, 0.1
+SCALE_WEEK, SCALE_90D = 1.0, float(os.environ.get("SETPOINT_PANELS_90D", "0.1"))
+AIM_MS = AIMS["slowest_panel_week"].bound or 0
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Timed:
 
 
 async def run(parts: Parts) -> tuple[list[Figure], str]:
-    """The slowest of all panels for each time, and the slowest of each dashboard as text."""
+    """The slowest of all panels for each time; as text the slowest of each dashboard, and all that miss the aim."""
     with tempfile.TemporaryDirectory(prefix="setpoint-bench-") as folder:
         week, a_row, first = await _measured(Path(folder), "week", 7, SCALE_WEEK)
         long, _, second = await _measured(Path(folder), "quarter", 90, SCALE_90D)
@@ -60,11 +65,11 @@ async def _measured(folder: Path, name: str, days: int, scale: float) -> tuple[l
         week = await fill(store, days=days, scale=scale)
         took = time.perf_counter() - begun
         size, rows = await _stored(store)
-        slowest = [await _slowest(store, dashboard, week) for dashboard in DASHBOARDS]
+        timed = [await _all_of(store, dashboard, week) for dashboard in DASHBOARDS]
         words = (
             f"{days} days: {rows} events, {week.samples} samples, made in {took:.0f} s; {size / rows:.1f} B an event"
         )
-        return slowest, (size / rows, rows), words
+        return [one for panels in timed for one in _told(panels)], (size / rows, rows), words
     finally:
         await store.close()
 
@@ -77,10 +82,16 @@ async def _stored(store: ClickHouse) -> tuple[int, int]:
     return int(size), int(rows)
 
 
-async def _slowest(store: ClickHouse, dashboard: Dashboard, week: Week) -> Timed:
+async def _all_of(store: ClickHouse, dashboard: Dashboard, week: Week) -> list[Timed]:
+    """Every panel of a dashboard as it is opened, the slowest first."""
     chosen = {one.name: await _first(store, one, week) for one in dashboard.variables}
     timed = [await _timed(store, dashboard, panel, week, chosen) for panel in dashboard.panels]
-    return max(timed, key=lambda one: one.ms)
+    return sorted(timed, key=lambda one: -one.ms)
+
+
+def _told(timed: Sequence[Timed]) -> list[Timed]:
+    """Of one dashboard: its slowest panel, and all that miss the aim."""
+    return [one for place, one in enumerate(timed) if place == 0 or one.ms > AIM_MS]
 
 
 async def _first(store: ClickHouse, variable: Variable, week: Week) -> Sequence[str]:
@@ -114,7 +125,7 @@ def _read(store: ClickHouse, sql: str) -> tuple[int, int]:
         connection.close()
 
 
-def _shown(slowest: Sequence[Timed]) -> str:
-    rows = [("dashboard", "slowest panel", "ms", "rows read", "MB read")]
-    rows += [(one.dashboard, one.panel, f"{one.ms:.0f}", str(one.rows), f"{one.bytes / 1e6:.1f}") for one in slowest]
+def _shown(told: Sequence[Timed]) -> str:
+    rows = [("dashboard", "panel", "ms", "rows read", "MB read")]
+    rows += [(one.dashboard, one.panel, f"{one.ms:.0f}", str(one.rows), f"{one.bytes / 1e6:.1f}") for one in told]
     return table(rows, right=(2, 3, 4))

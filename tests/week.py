@@ -1,11 +1,13 @@
-"""A generated week of a platform, in the migrated schema: lives of drifts and alerts, changes, approvals, metrics.
+"""A generated week of a platform, in the migrated schema: lives of drifts and alerts, changes, approvals, metrics,
+and some records that nobody could read.
 
-    week = await fill(store)                        seconds: some ten thousand rows, for every test run
-    week = await fill(store, scale=1.0)             some millions of rows, for CI and benchmarks
+    week = await fill(store)                        seconds: some ten thousand rows
+    week = await fill(store, scale=1.0)             some millions of rows, half a minute of CPU time
     week.open_drifts, week.decisions(verdict="ask")  what must be found, counted without the engine
 
 The engine makes the rows from numbers, since every column comes from the payload; the same arguments make the same
-events, counted back from `until`. Offsets have no gaps, and 45 minutes of a ClickHouse that was away show in the delay.
+events, counted back from `until`. Offsets have gaps only where a record could not be read, and 45 minutes of a
+ClickHouse that was away show in the delay.
 """
 
 from collections.abc import Callable
@@ -15,7 +17,18 @@ from typing import Any
 
 from schemas.topics import TopicName
 from services.recorder.store import Store
-from tests.week_lives import ALERT_FATES, DRIFT_FATES, MANAGERS, Fate, alert_streams, drift_streams, fate_of, onset
+from tests.week_lives import (
+    ALERT_FATES,
+    DRIFT_FATES,
+    MANAGERS,
+    UNREADABLE,
+    UNREADABLE_EVERY,
+    Fate,
+    alert_streams,
+    drift_streams,
+    fate_of,
+    onset,
+)
 from tests.week_metrics import fill_metrics
 from tests.week_sql import (
     HOUR,
@@ -89,8 +102,18 @@ class Week:
 
     @property
     def fired(self) -> int:
-        """Times that alerts were told, repeats included."""
-        return sum(1 + n % 4 for n in range(self.alerts))
+        """Times that alerts were told, repeats included, and what could be read at its second try."""
+        return sum(1 + n % 4 for n in range(self.alerts)) + self.sent_back
+
+    @property
+    def letters(self) -> int:
+        """Records that could not be read."""
+        return len(range(UNREADABLE, self.alerts, UNREADABLE_EVERY))
+
+    @property
+    def sent_back(self) -> int:
+        """Those that went back to their topic, and could be read then."""
+        return len(range(UNREADABLE, self.alerts, 2 * UNREADABLE_EVERY))
 
     def approvals(self, asked: str) -> int:
         """Questions that ended like this: approved, denied, expired, open."""
@@ -146,14 +169,30 @@ async def fill(
 
 
 def _in_order(topic: TopicName, streams: list[Stream], span: tuple[int, int]) -> str:
-    """One topic's events, with offsets in the order of their times; the second cluster is on a partition of its own."""
+    """One topic's events, with offsets in the order of their times; the second cluster is on a partition of its own.
+
+    A record that could not be read leaves its offset free: its row is one of the dead letters, and names it.
+    """
     rows = " UNION ALL ".join(
-        f"SELECT {document(stream.event)} AS payload, toInt64({stream.at}) AS at, cluster = 'prod-us' AS place_of, "
-        f"n * 100 + {index} AS turn FROM {stream.lives} WHERE {stream.where}"
+        f"SELECT {document(stream.event)} AS told, toInt64({stream.at}) AS at, cluster = 'prod-us' AS place_of, "
+        f"n * 100 + {index} AS turn, {int(stream.buried)} AS buried FROM {stream.lives} WHERE {stream.where}"
         for index, stream in enumerate(streams)
     )
-    offset = "row_number() OVER (PARTITION BY place_of ORDER BY at, turn) - 1"
-    return f"INSERT INTO events ({COLUMNS}) SELECT {_placed(topic, 'place_of', offset, span)} FROM ({rows}) {SETTINGS}"
+    numbered = (
+        "SELECT *, row_number() OVER (PARTITION BY place_of ORDER BY at, turn) - 1 AS place, "
+        f"row_number() OVER (PARTITION BY buried ORDER BY at, turn) - 1 AS letter FROM ({rows})"
+    )
+    payload = "replaceAll(replaceAll(told, '@offset', toString(place)), '@letter', toString(letter))"
+    placed = _placed(
+        f"if(buried, '{TopicName.DEAD_LETTER}', '{topic}')",
+        "if(buried, 0, place_of)",
+        "if(buried, letter, place)",
+        span,
+    )
+    return (
+        f"INSERT INTO events ({COLUMNS}) SELECT {placed} "
+        f"FROM (SELECT *, if(buried, {payload}, told) AS payload FROM ({numbered})) {SETTINGS}"
+    )
 
 
 async def _fill_changes(store: Store, week: Week) -> None:
@@ -178,7 +217,7 @@ async def _fill_changes(store: Store, week: Week) -> None:
     } | {name: name for name in ("subject", "cluster", "api_group", "kind", "namespace", "name")}  # fmt: skip
     for name, kind in await store.query(DERIVED):
         given.setdefault(str(name), f"defaultValueOfTypeName({quoted(str(kind))})")
-    placed = _placed(TopicName.CHANGES, "n % 2", "intDiv(n, 2)", week.span)
+    placed = _placed(quoted(TopicName.CHANGES), "n % 2", "intDiv(n, 2)", week.span)
     await store.command(
         f"INSERT INTO events ({COLUMNS}, {', '.join(given)}) SELECT {placed}, {', '.join(given.values())} "
         f"FROM (SELECT {event} AS payload, * FROM {rows}) {SETTINGS}"
@@ -202,13 +241,13 @@ def _controls(week: Week) -> list[Stream]:
     return [Stream(TopicName.CONTROL, rows, "t0", pause), Stream(TopicName.CONTROL, rows, "t1", lift)]
 
 
-def _placed(topic: TopicName, partition: str, offset: str, span: tuple[int, int]) -> str:
-    """The recorder's columns around `payload` and `at`."""
+def _placed(topic: str, partition: str, offset: str, span: tuple[int, int]) -> str:
+    """The recorder's columns around `payload` and `at`; all but the span are expressions."""
     away = span[0] + (span[1] - span[0]) // 3
     recorded = f"if(at BETWEEN {away} AND {away + 45 * MINUTE}, {away + 46 * MINUTE}, at)"
     delay = f"{180 * MS} + toInt64(cityHash64(payload) % {SECOND})"
     return (
-        f"payload, '{BROKER}', '{topic}', {partition}, {offset}, "
+        f"payload, '{BROKER}', {topic}, {partition}, {offset}, "
         "fromUnixTimestamp64Milli(intDiv(at, 1000) + 2, 'UTC'), "
         f"fromUnixTimestamp64Milli(intDiv({recorded} + {delay}, 1000), 'UTC')"
     )

@@ -84,6 +84,7 @@ MANAGERS = ("kubectl-edit", "kubectl-client-side-apply", "kubectl-scale", "helm"
 PEOPLE = ("ana", "ben", "chris", "dana", "eli")
 BASELINES = ("platform", "payments", "shop", "edge")
 SUBJECT = Text("subject")
+UNREADABLE_EVERY, UNREADABLE = 400, 55
 REASONS = {"succeeded": "verified", "ineffective": "not-verified", "failed": "forbidden", "undone": "not-verified"}
 
 
@@ -214,6 +215,7 @@ def alert_streams(count: int, span: tuple[int, int], namespaces: int) -> list[St
         for turn in range(4)
         for at in [f"least({span[1]}, t1 + {turn * 4 * MINUTE})"]
     ]  # fmt: skip
+    streams += unreadable_streams(rows, span, fired, subject)
     over = envelope("alert.resolved", from_gateway, "concat(id, '-over')", "t4", base | {"resolved_at": Time("t4")},
                     subject=subject)  # fmt: skip
     streams.append(Stream(TopicName.ALERTS, rows, "t4", over, f"{source.sql} != 'falco' AND ended != ''"))
@@ -224,6 +226,25 @@ def alert_streams(count: int, span: tuple[int, int], namespaces: int) -> list[St
         Stream(TopicName.ACTIONS, rows, "f1", _told(target, subject, policy), "outcome_1 IN ('failed', 'undone')"),
     ]
     return streams + answer_streams(rows, "alert", policy, action, owner, target, subject)
+
+
+def unreadable_streams(rows: str, span: tuple[int, int], fired: dict[str, Any], subject: Text) -> list[Stream]:
+    """One repeat of some alerts could not be read; half of those were sent back an hour later, and told then."""
+    told, back = (f"least({span[1]}, t1 + {time})" for time in (16 * MINUTE, 16 * MINUTE + HOUR))
+    place, buried = "if(cluster = 'prod-us', '1', '0')", "'setpoint-dead-letter:0:@letter'"
+    data = {
+        "topic": TopicName.ALERTS, "partition": Raw(place), "offset": Raw("'@offset'"), "message": "not JSON",
+        "bytes": Raw("700 + n % 97"),
+    }  # fmt: skip
+    came_from = Text(f"concat('{TopicName.ALERTS}:', {place}, ':@offset')")
+    letter = envelope("record.unreadable", "setpoint/recorder", buried, told, data, subject=came_from,
+                      correlationid=Text(buried))  # fmt: skip
+    again = envelope("alert.fired", "setpoint/gateway", "concat(id, '-back')", told, fired | {"fired_at": Time(told)},
+                     subject=subject)  # fmt: skip
+    return [
+        Stream(TopicName.ALERTS, rows, told, letter, f"n % {UNREADABLE_EVERY} = {UNREADABLE}", buried=True),
+        Stream(TopicName.ALERTS, rows, back, again, f"n % {2 * UNREADABLE_EVERY} = {UNREADABLE}"),
+    ]
 
 
 def _evidence(target: dict[str, Any], subject: Text) -> dict[str, Any]:

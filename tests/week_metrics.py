@@ -1,4 +1,5 @@
-"""The services' own metrics over a generated week: the same names, labels and sources as running services publish."""
+"""The services' own metrics over a generated week: the same names, labels and sources as running services publish,
+from one replica of each service and two of the recorder."""
 
 import math
 from typing import NamedTuple
@@ -35,12 +36,11 @@ def _series() -> list[Series]:
     made.append(Series("reconciler", "setpoint_actions_in_flight", {}, 2, 0, 2))
     made.append(Series("reconciler", "setpoint_step_seconds_sum", {}, 0, 0.002))
     made.append(Series("reconciler", "setpoint_step_seconds_count", {}, 0, 1))
-    for topic in RECORDED:
-        made.append(
-            Series("recorder", "setpoint_rows_total", {"topic": topic}, 0, 4 if topic == TopicName.CHANGES else 0.1)
-        )
-        made.append(Series("recorder", "setpoint_record_lag", {"topic": topic}, 20, 0, 20))
-    made.append(Series("recorder", "setpoint_dead_letters_total", {"topic": TopicName.CHANGES}, 0, 0.0001))
+    for place, topic in enumerate(RECORDED):
+        labels = {"topic": topic, "instance": f"recorder-{place % 2}"}
+        made.append(Series("recorder", "setpoint_rows_total", labels, 0, 4 if topic == TopicName.CHANGES else 0.1))
+        made.append(Series("recorder", "setpoint_record_lag", labels, 20, 0, 20))
+    made.append(Series("recorder", "setpoint_dead_letters_total", {"topic": TopicName.ALERTS}, 0, 0.0001))
     made.append(Series("recorder", "setpoint_inserts_total", {}, 0, 0.5))
     made.append(Series("recorder", "setpoint_insert_seconds_sum", {}, 0, 0.02))
     made.append(Series("recorder", "setpoint_insert_seconds_count", {}, 0, 0.5))
@@ -50,7 +50,7 @@ def _series() -> list[Series]:
         made.append(Series("gateway", "setpoint_ingests_total", {"result": result}, 0, rate))
     for source in ("falco", "alertmanager", "grafana"):
         made.append(Series("gateway", "setpoint_ingested_events_total", {"source": source}, 0, 0.05))
-    return made
+    return [one._replace(labels={"instance": f"{one.source}-0", **one.labels}) for one in made]
 
 
 SERIES = _series()

@@ -44,13 +44,17 @@ class Time(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """Events of one type: of each life that `where` holds for, one at `at`."""
+    """Events of one type: of each life that `where` holds for, one at `at`.
+
+    A `buried` one is the row of a record that nobody could read: that stands in the topic and makes no row there.
+    """
 
     topic: TopicName
     lives: str
     at: str
     event: dict[str, Any]
     where: str = "1"
+    buried: bool = False
 
 
 def quoted(text: str) -> str:

@@ -24,6 +24,8 @@ DATABASE = "setpoint"
 EMBEDDED = "chdb"
 TIMEOUT_S = 60
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+TAKEN = frozenset("adlnpsx")
+"""What views call a table by: in a database of such a name the engine takes `x.alerts` for a column of theirs."""
 SETTINGS = {"insert_deduplicate": 1, "deduplicate_blocks_in_dependent_materialized_views": 1, "async_insert": 0}
 """Of every insert. Roll-ups are told apart too: between 24.7 and 26.1 a server would count a repeated insert twice."""
 
@@ -134,6 +136,10 @@ def check_url(url: str) -> None:
         )
     if not NAME.fullmatch(database_of(url)):
         raise UsageError("the database's name has other characters than letters, digits and _", "Choose another one")
+    if database_of(url) in TAKEN:
+        raise UsageError(
+            f"the database cannot be called '{database_of(url)}': views call a table so", "Choose a longer name"
+        )
 
 
 def first_line(error: BaseException) -> str:

@@ -1,12 +1,12 @@
 """Parts of the dashboards' tests: a database with a week in it, and what is going on at its end.
 
-The generated week is small by default; `SETPOINT_WEEK_SCALE=1` makes some millions of rows, as CI does.
+`filled` is a small week, for numbers that Python computes, too; `filled_week` makes one of any size.
 """
 
 import json
-import os
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -42,17 +42,17 @@ from services.recorder.tables import EVENTS, METRICS, AuditRow
 from tests.unit.test_recorder_rows import KAFKA_TIME, record
 from tests.week import SMALL, Week, fill
 
-SCALE = float(os.environ.get("SETPOINT_WEEK_SCALE", SMALL))
 API = Target(cluster="prod-eu", group="apps", kind="Deployment", namespace="orders-1", name="api")
 OFFSETS = count()
 
 
 @dataclass
 class Filled:
-    """A migrated database with a week in it."""
+    """A migrated database with a week in it. Nothing writes there any more, so each query is asked once."""
 
     store: ClickHouse
     week: Week
+    answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def frame(self, panel: Panel | None = None, **variables: Sequence[str]) -> Frame:
         """The whole week, as a panel sees it where these values are chosen."""
@@ -62,24 +62,35 @@ class Filled:
 
     async def rows(self, sql: str, view: Frame | None = None, settings: str = "") -> list[dict[str, Any]]:
         """What a query returns, by column."""
-        text = expand(sql, view) if view else sql
-        result = await self.store._call(self.store.client.query, text + settings)
-        return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+        text = (expand(sql, view) if view else sql) + settings
+        if text not in self.answers:
+            result = await self.store._call(self.store.client.query, text)
+            self.answers[text] = [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+        return self.answers[text]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def filled(engine_folder: Path) -> AsyncIterator[Filled]:
-    """One week for all tests of a module: none of them writes."""
+    """One small week for all tests of a module: none of them writes."""
+    async with filled_week(engine_folder, SMALL) as made:
+        yield made
+
+
+@asynccontextmanager
+async def filled_week(engine_folder: Path, scale: float) -> AsyncIterator[Filled]:
+    """A week of this size (`tests.week.fill`), in a database of its own, and what is going on at its end."""
     store = await open_store(f"chdb://{engine_folder}?database=week")
-    await migrate(store)
-    week = await fill(store, scale=SCALE)
-    await put(store, week.until, *going_on(week.until))
-    for turn in range(7):
-        await put(store, week.until + timedelta(milliseconds=turn), back_and_forth(week.until, turn))
-    await from_prometheus(store, week.until)
-    await bury(store, week.until)
-    yield Filled(store, week)
-    await store.close()
+    try:
+        await migrate(store)
+        week = await fill(store, scale=scale)
+        await put(store, week.until, *going_on(week.until))
+        for turn in range(7):
+            await put(store, week.until + timedelta(milliseconds=turn), back_and_forth(week.until, turn))
+        await from_prometheus(store, week.until)
+        await bury(store, week.until)
+        yield Filled(store, week)
+    finally:
+        await store.close()
 
 
 def going_on(now: datetime) -> list[EventModel]:
@@ -114,11 +125,14 @@ def back_and_forth(now: datetime, turn: int) -> ChangeObserved:
 
 
 def _recorder(time: datetime, step: int) -> tuple[Sample, ...]:
-    labels = {"topic": "setpoint-alerts", "pod": "recorder-1"}
+    """One recorder falls behind; another was there at first, and is gone."""
+    labels = {"topic": "setpoint-alerts", "instance": "recorder-8"}
+    gone = Sample(name="setpoint_record_lag", value=7_000.0, time=time, labels=labels | {"instance": "recorder-9"})
     return (
         Sample(name="setpoint_dead_letters_total", value=2.0 * step, time=time, labels=labels),
         Sample(name="setpoint_record_lag", value=20_000.0 * step, time=time, labels=labels),
         Sample(name="setpoint_loop_errors_total", value=float(step), time=time, labels=labels),
+        *((gone,) if step == 0 else ()),
     )
 
 

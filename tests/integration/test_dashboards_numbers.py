@@ -14,14 +14,11 @@ from services.recorder.dashboards.all import DASHBOARDS
 from services.recorder.dashboards.macros import Frame
 from services.recorder.dashboards.model import Panel
 from tests.integration.dashboards_model import Life, Model, model_of
-from tests.integration.dashboards_parts import SCALE, Filled, filled
+from tests.integration.dashboards_parts import Filled, filled
 from tests.integration.recorder_parts import engine_folder
 
 __all__ = ["engine_folder", "filled"]
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(SCALE > 0.1, reason="some millions of payloads are not for Python; the small week is exact"),
-]
+pytestmark = pytest.mark.integration
 PANELS = {f"{board.title}: {panel.title}": panel for board in DASHBOARDS for panel in board.panels}
 
 
@@ -123,6 +120,13 @@ async def test_corrected_is_what_an_action_put_right(known: Known) -> None:
     assert busiest["correct_p50_ms"] == pytest.approx(statistics.median_high(times), abs=0.1)
 
 
+async def test_a_kind_is_chosen_among_corrections_too(known: Known) -> None:
+    """By the object's own kind; every life is counted by how it ended."""
+    settings = [life for life in known.model.drifts.values() if life.first["target"]["kind"] == "ConfigMap"]
+    shown = counted(await known.shown("Drift: How they ended", kind=("ConfigMap",)))
+    assert sum(shown.values()) == len(settings) > 0
+
+
 async def test_open_over_time_ends_at_what_is_open(known: Known) -> None:
     """A running sum from found and over; every bucket agrees with the lives that reach into its end."""
     rows = await known.shown("Platform at its setpoint: Open drifts over time")
@@ -206,6 +210,19 @@ async def test_falcos_rules(known: Known) -> None:
     assert await known.number("Falco: Events") == len(falco)
 
 
+async def test_how_fast_falcos_alerts_are_acted_on(known: Known) -> None:
+    """From the first word of an alert to the end of the last action that was taken because of it."""
+    ends: dict[str, datetime] = {}
+    for life in known.model.actions.values():
+        alert = life.first.get("alert_id")
+        if alert and life.ended and not life.first.get("undoes"):
+            ends[alert] = max(life.ended, ends.get(alert, life.ended))
+    alerts = known.model.alerts
+    heard = {id: life.began for id, life in alerts.items() if life.first["source"] == "falco" and life.began}
+    took = [(end - heard[id]) / timedelta(milliseconds=1) for id, end in ends.items() if id in heard]
+    assert await known.number("Falco: Time to act") == pytest.approx(statistics.median_high(took), abs=0.1)
+
+
 async def test_what_a_counter_grew_by(known: Known) -> None:
     """From sample to sample, and from 0 where it began anew; the first sample of a series adds nothing."""
     rows = await known.filled.rows(
@@ -219,6 +236,29 @@ async def test_what_a_counter_grew_by(known: Known) -> None:
         grew += 0 if last is None else row["value"] - last if row["value"] >= last else row["value"]
         before[row["series"]] = row["value"]
     assert await known.number("Kafka and the record: Dead letters") == round(grew) > 4
+
+
+async def test_what_could_not_be_read_is_listed_and_what_came_back_is_told(known: Known) -> None:
+    """Each with its place, the newest first; a record that was sent back is one more event, and no letter less."""
+    rows = await known.shown("Kafka and the record: Records that could not be read")
+    assert len(rows) == known.filled.week.letters + 1  # and the one that is buried at the week's end
+    assert [row["buried_at"] for row in rows] == sorted((row["buried_at"] for row in rows), reverse=True)
+    told = sum(life.told for life in known.model.alerts.values())
+    assert told == known.filled.week.fired
+    assert known.filled.week.sent_back > 0
+
+
+async def test_a_recorder_that_is_gone_is_not_behind(known: Known) -> None:
+    """Each series' newest word, of those that said something in the last two minutes that anybody did."""
+    rows = await known.filled.rows(
+        "SELECT source, toString(labels) AS series, time, value FROM metrics WHERE name = 'setpoint_record_lag' "
+        "ORDER BY time"
+    )
+    newest = {(row["source"], row["series"]): row for row in rows}.values()
+    last = max(row["time"] for row in newest)
+    alive = [row["value"] for row in newest if row["time"] >= last - timedelta(minutes=2)]
+    assert 1 < len(alive) < len(newest)
+    assert await known.number("Kafka and the record: Behind by") == round(sum(alive)) >= 40_000
 
 
 async def test_the_record_is_whole(known: Known) -> None:

@@ -10,6 +10,7 @@ from services.recorder.migrations import FILL, HISTORY_DDL, Migration, all_migra
 from services.recorder.rendering import ONE_SERVER, Layout, render
 from services.recorder.retention import KEPT, TTL, Change, checked
 from services.recorder.schema import wanted_of
+from services.recorder.store import check_url
 from services.runtime.errors import Permanent, UsageError
 from services.runtime.settings import Settings
 
@@ -27,6 +28,16 @@ def body(statement: str) -> str:
 def test_one_server_runs_what_stands_in_the_file(statement: str) -> None:
     """Its checksum is that of what was run."""
     assert render(statement, ONE_SERVER) == statement
+
+
+def test_a_database_is_not_called_as_views_call_their_tables() -> None:
+    """The engine would look for such a table in the database of that name, and refuse the view."""
+    names = {name for one in STATEMENTS for name in re.findall(r"(?:\bFROM \w+|\bJOIN \w+|\)) AS (\w)\b", body(one))}
+    assert names >= {"a", "x"}
+    for name in names:
+        with pytest.raises(UsageError, match=f"cannot be called '{name}'"):
+            check_url(f"chdb:///data?database={name}")
+    check_url("http://localhost:8123/setpoint")
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda text: body(text)[:50])

@@ -49,7 +49,8 @@ OVER_TIME = Panel(
     "SELECT time, if(place <= 12, who, '(others)') AS series, sum(some) AS changes FROM ("
     "SELECT time, who, some, dense_rank() OVER (ORDER BY whole DESC, who) AS place FROM ("
     "SELECT time, who, some, sum(some) OVER (PARTITION BY who) AS whole FROM ("
-    f"SELECT $__timeInterval(at) AS time, {WHO} AS who, sum(times) AS some {COUNTED} GROUP BY time, who))) "
+    f"SELECT time, {WHO} AS who, some FROM ("
+    f"SELECT $__timeInterval(at) AS time, manager, sum(times) AS some {COUNTED} GROUP BY time, manager)))) "
     "GROUP BY time, series ORDER BY time, series",
     bars=True,
     width=24,
@@ -58,10 +59,10 @@ BY_MANAGER = Panel(
     "By field manager",
     "How much each changed",
     Kind.TABLE,
-    f"SELECT {WHO} AS who, sumIf(times, operation = 'created') AS created, "
-    "sumIf(times, operation = 'updated') AS updated, sumIf(times, operation = 'deleted') AS deleted, "
-    "uniqExact(namespace) AS namespaces, max(at) AS newest "
-    f"{COUNTED} GROUP BY who ORDER BY created + updated + deleted DESC, who LIMIT 100",
+    f"SELECT {WHO} AS who, created, updated, deleted, namespaces, newest FROM ("
+    "SELECT manager, sumIf(times, operation = 'created') AS created, sumIf(times, operation = 'updated') AS updated, "
+    "sumIf(times, operation = 'deleted') AS deleted, uniqExact(namespace) AS namespaces, max(at) AS newest "
+    f"{COUNTED} GROUP BY manager) ORDER BY created + updated + deleted DESC, who LIMIT 100",
     links=(Link("Only this manager's changes", CHANGES, (("manager", "who"),)),),
 )
 BY_NAMESPACE = Panel(

@@ -26,9 +26,6 @@ IN_NAMESPACE = f"{IN_CLUSTER} AND {chosen('namespace')}"
 OF_OBJECT = f"{IN_NAMESPACE} AND {chosen('kind')}"
 """Of anything that has an object's columns."""
 
-OF_SUBJECT = f"{IN_NAMESPACE} AND $__conditionalAll(splitByChar('/', subject)[-3] IN (${{kind:singlequote}}), $kind)"
-"""Of what has no kind but in its subject."""
-
 OPEN_DRIFTS = (
     "FROM open_drifts WHERE drift_id NOT IN (SELECT drift_id FROM events WHERE event_type = 'drift.cleared.v1') "
     f"AND {OF_OBJECT}"

@@ -5,7 +5,6 @@ from services.recorder.dashboards.common import (
     MARKS,
     OBJECTS,
     OF_OBJECT,
-    OF_SUBJECT,
     OPEN_DRIFTS,
     TO_OBJECT,
     TO_STORY,
@@ -14,8 +13,8 @@ from services.recorder.dashboards.model import Dashboard, Kind, Link, Panel, Row
 
 __all__ = ["DASHBOARD"]
 FOUND = f"FROM drift_intervals WHERE $__timeFilter(detected_at) AND {OF_OBJECT}"
-TIMED = f"FROM time_to_correct WHERE $__timeFilter(detected_at) AND {OF_SUBJECT}"
-CORRECTED = f"FROM time_to_correct WHERE outcome = 'succeeded' AND $__timeFilter(cleared_at) AND {OF_SUBJECT}"
+TIMED = f"FROM time_to_correct WHERE $__timeFilter(detected_at) AND {OF_OBJECT}"
+CORRECTED = f"FROM time_to_correct WHERE outcome = 'succeeded' AND $__timeFilter(cleared_at) AND {OF_OBJECT}"
 ENDED = "multiIf(cleared_at IS NULL, 'open', outcome = '', 'over without an action', outcome)"
 DURATIONS = (
     "multiIf(correct_ms < 1000, '1: under 1 s', correct_ms < 5000, '2: 1 to 5 s', correct_ms < 30000, '3: 5 to 30 s', "

@@ -46,10 +46,9 @@ UNANSWERED = Panel(
 )
 REACTION = Panel(
     "Time to act",
-    "Median from hearing of it to the end of the first action, of those that were acted on",
+    "Median from hearing of it to the end of the last action, of those that were acted on",
     Kind.STAT,
-    "SELECT round(quantileExact(0.5)(total_ms), 1) AS median_ms FROM time_to_act "
-    f"WHERE alert_id IN (SELECT alert_id {SEEN}) AND total_ms IS NOT NULL",
+    f"SELECT round(quantileExact(0.5)(total_ms), 1) AS median_ms FROM time_to_act {WHERE} AND total_ms IS NOT NULL",
     Unit.MILLISECONDS,
     width=6,
     height=4,

@@ -32,10 +32,12 @@ NEWEST_ROW = Panel(
 )
 BEHIND = Panel(
     "Behind by",
-    "Records that are on the broker and not in ClickHouse, at the end of the time shown",
+    "Records that are on the broker and not in ClickHouse, as the recorders that are there said last",
     Kind.STAT,
-    "SELECT round(sum(newest)) AS records FROM (SELECT argMax(m.value, m.time) AS newest FROM metrics AS m "
-    "WHERE m.name = 'setpoint_record_lag' AND $__timeFilter(m.time) GROUP BY m.source, m.labels) HAVING count() > 0",
+    "SELECT round(sumIf(newest, told >= last - INTERVAL 2 MINUTE)) AS records FROM ("
+    "SELECT newest, told, max(told) OVER () AS last FROM ("
+    "SELECT argMax(m.value, m.time) AS newest, max(m.time) AS told FROM metrics AS m "
+    "WHERE m.name = 'setpoint_record_lag' AND $__timeFilter(m.time) GROUP BY m.source, m.labels)) HAVING count() > 0",
     thresholds=(Threshold(10_000, Colour.ORANGE), Threshold(100_000, Colour.RED)),
     width=6,
     height=4,

@@ -5,7 +5,6 @@ from services.recorder.dashboards.common import (
     MARKS,
     OBJECTS,
     OF_OBJECT,
-    OF_SUBJECT,
     OPEN_ALERTS,
     OPEN_DRIFTS,
     PLATFORM,
@@ -52,7 +51,7 @@ CORRECTED = Panel(
     "Drifts that an action put right in the time shown, which is a day at first",
     Kind.STAT,
     f"SELECT count() AS drifts FROM time_to_correct "
-    f"WHERE outcome = 'succeeded' AND $__timeFilter(cleared_at) AND {OF_SUBJECT}",
+    f"WHERE outcome = 'succeeded' AND $__timeFilter(cleared_at) AND {OF_OBJECT}",
     width=4,
     height=4,
 )
@@ -124,7 +123,7 @@ FIXED = Panel(
     "Drifts that an action put right in the time shown, the newest first",
     Kind.TABLE,
     "SELECT cleared_at, subject, namespace, baseline, attempts, detect_ms, decide_ms, act_ms, correct_ms "
-    f"FROM time_to_correct WHERE outcome = 'succeeded' AND $__timeFilter(cleared_at) AND {OF_SUBJECT} "
+    f"FROM time_to_correct WHERE outcome = 'succeeded' AND $__timeFilter(cleared_at) AND {OF_OBJECT} "
     "ORDER BY cleared_at DESC, subject LIMIT 200",
     Unit.MILLISECONDS,
     links=(TO_OBJECT, TO_NAMESPACE),
