@@ -4,7 +4,9 @@ Needs no root: the package is downloaded and unpacked, not installed. Where a ma
 or too old, lists of our own are fetched beside it. One on the PATH is taken as it is.
 """
 
+import asyncio
 import platform
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +26,10 @@ from services.runtime.errors import Permanent
 
 PACKAGE = "prometheus"
 TOOLS = ("apt-get", "dpkg-deb")
+VERSION = re.compile(r"version (\d+)\.(\d+)")
+Version = tuple[int, int]
+SENDS_2, STABLE_HISTOGRAMS = (2, 54), (3, 8)
+"""The first versions that can send remote write 2.0, and that have a setting for native histograms."""
 
 
 async def find_prometheus() -> Path | None:
@@ -35,6 +41,17 @@ async def find_prometheus() -> Path | None:
         return None
     entry = await obtain(cache_root(), PACKAGE, fingerprint([PACKAGE, platform.machine(), "1"]), _fetch)
     return entry / "usr" / "bin" / PACKAGE
+
+
+async def version(binary: Path) -> Version:
+    """Which one it is."""
+    process = await asyncio.create_subprocess_exec(
+        binary, "--version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    told, _ = await process.communicate()
+    found = VERSION.search(told.decode())
+    assert found, told
+    return int(found[1]), int(found[2])
 
 
 async def _fetch(folder: Path) -> None:
@@ -84,8 +101,11 @@ async def prometheus(
     binary: Path, folder: Path, targets: list[str], write: dict[str, Any]
 ) -> AsyncIterator[Prometheus]:
     """Scrape `targets` every second and write it by `write`, a `remote_write` entry, for the length of a block."""
+    told = await version(binary)
+    histograms = {"scrape_native_histograms": True} if told >= STABLE_HISTOGRAMS else {}
+    features = ["exemplar-storage", "native-histograms", *(["metadata-wal-records"] if told >= SENDS_2 else [])]
     config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", **histograms},
         "scrape_configs": [{"job_name": "test", "static_configs": [{"targets": targets}]}],
         "remote_write": [write],
     }
@@ -93,7 +113,7 @@ async def prometheus(
     (port,) = free(1)
     command: list[str | Path] = [
         binary, f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=exemplar-storage,native-histograms",
+        f"--web.listen-address=127.0.0.1:{port}", f"--enable-feature={','.join(features)}",
     ]  # fmt: skip
     child = start_child(PACKAGE, command, folder / "prometheus.log", cwd=folder)
     try:

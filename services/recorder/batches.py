@@ -1,27 +1,35 @@
 """Rows of one partition that wait for their insert, and when it is time: pure, with `now` as an argument.
 
 Small and quick while the recorder keeps up, so that history is there at once; large while it is behind, since an
-insert of 5 000 rows costs little more than one of 100.
+insert of 5 000 rows costs little more than one of 100. In between, while events keep coming, the engine rests after
+each round of inserts in proportion to what that took, so that small ones never take more than a share of a core.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from services.recorder.intents import Span
 from services.recorder.rows import Made
 from services.recorder.tables import EVENTS, METRICS, Row, Table
 
 Rows = dict[Table, list[Row]]
+KeyT = TypeVar("KeyT")
+TOGETHER = 2
+"""So many batches that are not full are inserted before the next are chosen. A commit takes a tenth of an insert's
+time: more would save little, and whatever comes meanwhile would wait for a round of all partitions."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Ages in seconds since a batch's first record. `in_memory_*` bound everything that was read and not inserted."""
+    """Ages in seconds since a batch's first record; `rests` is how many times as long as inserts took only what is full
+    or of full age is inserted. `in_memory_*` bound everything that was read and not inserted."""
 
     rows: int = 5000
     bytes: int = 8 * 1024 * 1024
     age: float = 1.0
     age_caught_up: float = 0.2
+    rests: float = 3.0
     in_memory_rows: int = 40_000
     in_memory_bytes: int = 64 * 1024 * 1024
 
@@ -87,17 +95,26 @@ class Batch:
         size = max(self.portion.records, self.portion.row_count)
         return size >= limits.rows or self.portion.bytes >= limits.bytes
 
-    def due_at(self, limits: Limits) -> float:
-        """When its age makes it due, on the clock of `born`."""
-        return self.born + (limits.age_caught_up if self.caught_up else limits.age)
+    def due_at(self, limits: Limits, rested: float = 0.0) -> float:
+        """When its age makes it due, on the clock of `born`; `rested` is when the engine will have had its rest."""
+        if not self.caught_up:
+            return self.born + limits.age
+        return min(self.born + limits.age, max(self.born + limits.age_caught_up, rested))
 
-    def due(self, now: float, limits: Limits) -> bool:
+    def due(self, now: float, limits: Limits, rested: float = 0.0) -> bool:
         """Full, or old enough."""
-        return self.full(limits) or now >= self.due_at(limits)
+        return self.full(limits) or now >= self.due_at(limits, rested)
 
-    def soon(self, now: float, limits: Limits) -> bool:
+    def soon(self, now: float, limits: Limits, rested: float = 0.0) -> bool:
         """At least half as old as it may get: goes along when another one is due, which saves a commit."""
-        return now >= (self.born + self.due_at(limits)) / 2
+        return now >= (self.born + self.due_at(limits, rested)) / 2
+
+
+def of_one_round(ready: Mapping[KeyT, Batch], limits: Limits) -> list[KeyT]:
+    """Which of them are inserted before the next are chosen: the oldest few, and all that are full."""
+    full = {key for key, batch in ready.items() if batch.full(limits)}
+    aged = sorted(ready.keys() - full, key=lambda key: ready[key].born)
+    return [*aged[:TOGETHER], *(key for key in ready if key in full)]
 
 
 def too_much(portions: Iterable[Portion], limits: Limits) -> bool:

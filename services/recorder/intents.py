@@ -27,7 +27,7 @@ class Span:
         return f"{self.first}-{self.last}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Place:
     """A partition, wherever its broker is. `broker` is the Kafka cluster's own id: offsets mean nothing without it."""
 

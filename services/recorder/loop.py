@@ -15,6 +15,7 @@ from aiokafka.structs import TopicPartition
 
 from schemas.topics import RECORDER_READS
 from services.recorder.batches import Limits
+from services.recorder.healing import heal
 from services.recorder.parts import Parts
 from services.recorder.reading import Reading
 from services.recorder.replay import Stale, open_partitions
@@ -36,6 +37,7 @@ class Loop(ConsumerRebalanceListener):
         self.reading = reading
         self.limits = limits
         self.session: Session | None = None
+        self.held: frozenset[TopicPartition] = frozenset()
         parts.health.require("assignment", lambda: None if self._opened() else "no partitions are taken up yet")
         parts.health.require("clickhouse", lambda: parts.problem)
 
@@ -78,13 +80,19 @@ class Loop(ConsumerRebalanceListener):
 
     async def _open(self, session: Session, stop: asyncio.Event) -> None:
         try:
-            await _unless(stop, open_partitions(session, self.reading))
+            await _unless(stop, self._take_up(session))
         except MOVED_ON:
             session.closed = True
             return
         if not stop.is_set() and not session.closed:
             session.start()
             self.parts.log.info("recording", partitions=len(session.partitions))
+
+    async def _take_up(self, session: Session) -> None:
+        await open_partitions(session, self.reading)
+        places = {session.place(partition) for partition in session.partitions - self.held}
+        self.parts.counted_again(await heal(self.parts.store, places, self.parts.clock))
+        self.held = session.partitions
 
     async def _take(self, session: Session, partition: TopicPartition, records: list[Any]) -> None:
         portion = await self.reading.read(session.place(partition), records, session.seen)
@@ -104,6 +112,8 @@ class Loop(ConsumerRebalanceListener):
         session, self.session = self.session, None
         if session is None:
             return
+        for topic in session.topics():  # its next owner tells its lag
+            self.parts.metrics.set("record_lag", 0, topic=topic)
         try:
             await session.close(grace, drain=drain)
         except MOVED_ON:

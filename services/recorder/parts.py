@@ -1,10 +1,13 @@
 """What every step of the recorder works with, bound together once by `service.py`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from schemas.base import rfc3339
+from services.recorder.rollups import Difference
 from services.recorder.store import Store
 from services.runtime.clock import Clock
 from services.runtime.errors import Temporary
@@ -42,6 +45,20 @@ class Parts:
             self.log.warning("ClickHouse does not take rows; reading pauses until it does", error=str(error))
         self.problem = str(error)
         self.metrics.inc("loop_errors_total")
+
+    def counted_again(self, wrong: Sequence[Difference]) -> None:
+        """Hours whose numbers did not agree with their rows when partitions were taken up."""
+        for one in wrong:
+            self.metrics.inc("recounts_total")
+            self.log.warning(
+                "counted an hour again, whose numbers did not agree with its rows",
+                rollup=one.rollup,
+                hour=rfc3339(one.hour),
+                topic=one.topic,
+                partition=one.partition,
+                counted=one.counted,
+                rows=one.rows,
+            )
 
     def kept(self, repaired: int) -> None:
         """A span was checked row by row."""

@@ -3,11 +3,13 @@
 Offsets alone prove nothing, since transaction markers and compaction leave legal gaps; so the topics are read. Only
 records that the recorder has passed are compared; what is behind its commit is lag, not loss. What could not be read
 stands in the dead letters instead of the tables; their own topic is recorded, and proved, like the others.
-The hourly numbers are proved against the rows that they were counted from.
+The hourly numbers are proved against the rows that they were counted from, up to now.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -23,9 +25,11 @@ from services.recorder.rollups import ROLLUPS, Cut, Difference, differences, kep
 from services.recorder.samples_tables import BLOCKS
 from services.recorder.store import Store
 from services.recorder.tables import EVENTS
+from services.runtime.clock import Sleep
 from services.runtime.kafka import admin, make_consumer, started
 
 CHUNK = 50_000
+LOOKS, BETWEEN_LOOKS_S = 6, 0.3
 
 
 class Proof(NamedTuple):
@@ -83,12 +87,28 @@ def spans(expected: Collection[int], missing: Sequence[int]) -> list[Span]:
     return gaps
 
 
-async def prove_rollups(store: Store, since: timedelta) -> list[Difference]:
-    """Hours of that time in which a roll-up has other numbers than its rows; the running hour is left out, since rows
-    and numbers of an insert that is on its way are not there at once. Raises Temporary, Permanent."""
-    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    cut = Cut(await kept_since(store), since=now - since, until=now)
-    return [entry for rollup in ROLLUPS for entry in await differences(store, rollup, cut)]
+async def prove_rollups(store: Store, since: timedelta, sleep: Sleep = asyncio.sleep) -> list[Difference]:
+    """Hours of that time, the running one too, in which a roll-up has other numbers than its rows.
+
+    Rows and numbers of an insert are not there at once, so that hours that are being written may differ for a moment:
+    only those are named that differ at every look. Raises Temporary, Permanent.
+    """
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    cut = Cut(await kept_since(store), since=hour - since)
+    return [entry for rollup in ROLLUPS for entry in await _lasting(store, rollup, cut, sleep)]
+
+
+async def _lasting(store: Store, rollup: str, cut: Cut, sleep: Sleep) -> list[Difference]:
+    found = await differences(store, rollup, cut)
+    for _ in range(LOOKS - 1):
+        if not found:
+            break
+        await sleep(BETWEEN_LOOKS_S)
+        hours = tuple(sorted({entry.hour for entry in found}))
+        again = await differences(store, rollup, replace(cut, hours=hours))
+        before = {(entry.hour, entry.place) for entry in found}
+        found = [entry for entry in again if (entry.hour, entry.place) in before]
+    return found
 
 
 async def _rows(reader: Reader, broker: str, partition: TopicPartition, begin: int, end: int) -> dict[int, int]:

@@ -53,10 +53,19 @@ class Difference:
 
     rollup: str
     hour: datetime
-    topic: str
-    partition: int
+    place: Place
     counted: int
     rows: int
+
+    @property
+    def topic(self) -> str:
+        """Its partition's topic."""
+        return self.place.topic
+
+    @property
+    def partition(self) -> int:
+        """Its partition's number in the topic."""
+        return self.place.partition
 
 
 async def differences(store: Store, rollup: str, cut: Cut) -> list[Difference]:
@@ -64,15 +73,15 @@ async def differences(store: Store, rollup: str, cut: Cut) -> list[Difference]:
     filling = await _filling(store, rollup)
     values = _values(cut)
     rows = await store.query(
-        f"SELECT hour, topic, kafka_partition, toUInt64(sum(there)), toUInt64(sum(here)) FROM ("
+        f"SELECT hour, broker, topic, kafka_partition, toUInt64(sum(there)), toUInt64(sum(here)) FROM ("
         f"SELECT {PARTS}, sum(events) AS here, 0 AS there FROM ({_counted(filling, cut)}) GROUP BY {PARTS} "
         f"UNION ALL SELECT {PARTS}, 0 AS here, sum(events) AS there FROM {rollup} WHERE {_of_rollup(cut)} "
         f"GROUP BY {PARTS}) GROUP BY {PARTS} HAVING sum(here) != sum(there) ORDER BY {PARTS}",
         values,
     )
     return [
-        Difference(rollup, hour.replace(tzinfo=UTC), topic, partition, counted, here)
-        for hour, topic, partition, counted, here in rows
+        Difference(rollup, hour.replace(tzinfo=UTC), Place(broker, topic, partition), counted, here)
+        for hour, broker, topic, partition, counted, here in rows
     ]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from schemas.topics import TopicName
-from services.recorder.batches import Batch, Limits, Portion, too_much
+from services.recorder.batches import Batch, Limits, Portion, of_one_round, too_much
 from services.recorder.intents import Place, encode
 from services.recorder.keep import insert_rows, keep
 from services.recorder.parts import Parts
@@ -43,6 +43,7 @@ class Session:
         self.opened = False
         self.closed = False
         self.draining = False
+        self.rested = 0.0  # when the engine will have had its rest, on the monotonic clock
         self.waiting: dict[TopicPartition, Batch] = {}
         self.writing: dict[TopicPartition, Portion] = {}
         self.behind: dict[TopicPartition, int] = {}
@@ -74,6 +75,10 @@ class Session:
     def lag(self, topic: str) -> int:
         """Records of a topic's own partitions that were not read yet, as of the last poll."""
         return sum(behind for partition, behind in self.behind.items() if partition.topic == topic)
+
+    def topics(self) -> set[str]:
+        """Those that anything was read of."""
+        return {partition.topic for partition in self.behind}
 
     def full(self) -> bool:
         """True when reading must wait for the writer; `room` is set once it has written something."""
@@ -119,32 +124,35 @@ class Session:
                 return
             else:
                 await self._wait()
+            started = self.parts.clock.monotonic()
             for partition, portion in due.items():
                 await self._insert(partition, portion)
                 passed[partition] = OffsetAndMetadata(portion.last + 1, "")
                 del self.writing[partition]
                 self.room.set()
+            ended = self.parts.clock.monotonic()
+            self.rested = max(self.rested, ended + self.limits.rests * (ended - started))
 
     def _take(self) -> dict[TopicPartition, Portion]:
         if self.closed and not self.draining:
             return {}
         now = self.parts.clock.monotonic()
-        if not self.draining and not any(batch.due(now, self.limits) for batch in self.waiting.values()):
+        if not self.draining and not any(batch.due(now, self.limits, self.rested) for batch in self.waiting.values()):
             return {}
-        due = {
-            partition: batch.portion
+        ready = {
+            partition: batch
             for partition, batch in self.waiting.items()
-            if self.draining or batch.due(now, self.limits) or batch.soon(now, self.limits)
+            if self.draining or batch.due(now, self.limits, self.rested) or batch.soon(now, self.limits, self.rested)
         }
-        for partition in due:
-            del self.waiting[partition]
+        chosen = list(ready) if self.draining else of_one_round(ready, self.limits)
+        due = {partition: self.waiting.pop(partition).portion for partition in chosen}
         self.writing = dict(due)
         return due
 
     async def _wait(self) -> None:
         """Until news, or the age of the oldest batch."""
         self.news.clear()
-        ages = [batch.due_at(self.limits) for batch in self.waiting.values()]
+        ages = [batch.due_at(self.limits, self.rested) for batch in self.waiting.values()]
         timeout = max(0.001, min(ages) - self.parts.clock.monotonic()) if ages else None
         try:
             await asyncio.wait_for(self.news.wait(), timeout)

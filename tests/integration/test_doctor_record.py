@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from schemas.topics import TopicName
 from services.cli.main import main
 from services.local.broker import LocalBroker
+from services.recorder.proof import prove
+from services.recorder.reader import Reader
 from services.recorder.rollups import ROLLUPS
 from services.recorder.store import ClickHouse
 from services.runtime.settings import Settings
@@ -20,14 +24,17 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 async def filled(own_broker: LocalBroker, store: ClickHouse, settings: Settings) -> None:
-    """A record of 300 changes, all of them passed."""
+    """A record of 300 changes and of what stood on the broker before them, all of it passed."""
     await produce(own_broker.bootstrap, [change("doctor", number, names=1) for number in range(300)])
 
-    async def enough() -> bool:
-        return await recorded(store, "doctor") >= 300
+    async def passed() -> bool:
+        proofs = await prove(own_broker.bootstrap, Reader(store.client), f"{settings.group_prefix}-recorder", 1_000_000)
+        late = [proof for proof in proofs if proof.lag and proof.topic != TopicName.METRICS]  # its own samples go on
+        return await recorded(store, "doctor") >= 300 and not late
 
-    async with recorder(settings, store):
-        await until(enough)
+    async with recorder(settings, store) as running:
+        await running.ready()
+        await until(passed)
 
 
 async def test_a_complete_record_is_proved(
@@ -67,6 +74,27 @@ async def test_gaps_and_wrong_numbers_are_named(
     hourly = checks["events_hourly"]
     assert not hourly["ok"]
     assert "setpoint migrate --rebuild-rollups --since" in hourly["fix"]
+
+
+async def test_the_running_hour_is_proved_as_well(
+    filled: None, own_broker: LocalBroker, store: ClickHouse, settings: Settings, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Numbers that were lost a moment ago are named, and not only once their hour is over."""
+    await produce(
+        own_broker.bootstrap, [change("doctor", number, since=datetime.now(UTC)) for number in range(300, 310)]
+    )
+
+    async def enough() -> bool:
+        return await recorded(store, "doctor") >= 310
+
+    async with recorder(settings, store):
+        await until(enough)
+    await store.command("DELETE FROM events_hourly WHERE hour >= now() - INTERVAL 2 HOUR")
+    code, checks = await doctor(own_broker, store, settings, capsys, monkeypatch)
+    assert code == 1
+    assert not checks["events_hourly"]["ok"]
+    assert checks["delay_hourly"]["ok"]
 
 
 async def doctor(

@@ -118,9 +118,13 @@ async def test_an_unreadable_record_goes_to_the_dead_letters(
     )
     async with recorder(settings, store) as running:
         await has(store, "c-bad", 2)
-        assert running.counted("dead_letters_total") >= 1
-    letters = await read_all(own_broker.bootstrap, TopicName.DEAD_LETTER)
-    letter = next(letter for letter in letters if letter.value == value)
+
+        async def buried() -> Any:
+            letters = await read_all(own_broker.bootstrap, TopicName.DEAD_LETTER)
+            found = next((letter for letter in letters if letter.value == value), None)
+            return found if running.counted("dead_letters_total{") >= 1 else None
+
+        letter = await until(buried)
     headers = dict(letter.headers)
     assert letter.key == b"key"
     assert headers["original-topic"] == b"setpoint-changes"
@@ -140,7 +144,7 @@ async def test_too_many_unreadable_records_stop_it_and_pass_nothing_over(
     await produce(own_broker.bootstrap, junk)
     with pytest.raises(Permanent, match="unreadable records"):
         async with recorder(settings, store, dlq=DlqLimit(consecutive=2)) as running:
-            await asyncio.wait({running.task}, timeout=30)
+            await asyncio.wait({running.task}, timeout=120)
     commit = await committed(own_broker.bootstrap, settings, TopicName.CONTROL, 0)
     assert commit is None or commit.offset <= await end_of(own_broker.bootstrap, TopicName.CONTROL, 0) - 2
     async with recorder(settings, store) as running:  # the default limit is wider

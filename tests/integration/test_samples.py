@@ -88,7 +88,8 @@ async def test_samples_are_there_with_their_labels(
     async with open_reader(store.url) as reader:
         proofs = await prove(own_broker.bootstrap, reader, f"{settings.group_prefix}-recorder", 10_000)
     ours = [proof for proof in proofs if proof.topic == TopicName.SAMPLES]
-    assert sum(proof.records for proof in ours) == 20
+    ((blocks_in_all,),) = await store.query("SELECT count() FROM sample_blocks")
+    assert sum(proof.records for proof in ours) == blocks_in_all >= 20
     assert [(proof.missing, proof.doubled, proof.lag) for proof in ours] == [(0, 0, 0)] * len(ours)
 
 
@@ -212,7 +213,7 @@ async def test_the_documented_query_answers(own_broker: LocalBroker, store: Clic
     """As people copy it from the page: a rate, with a counter's numbers."""
     page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
     (query,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
-    minute = ms(NOW) // 60_000 * 60_000 - 120_000
+    minute = ms(datetime.now(UTC)) // 60_000 * 60_000 - 120_000  # it asks for the last hour
     labels = {"__name__": "container_cpu_usage_seconds_total", "namespace": "payments"}
     pods = [series1({**labels, "pod": pod}, [(minute + n * 15_000, n * 15.0) for n in range(4)]) for pod in "ab"]
     other = series1({**labels, "namespace": "checkout"}, [(minute, 0.0), (minute + 15_000, 1000.0)])

@@ -158,7 +158,7 @@ class Engine:
         rollup = re.search(r"FROM (\w+_hourly) WHERE", sql)
         if rollup:
             wrong = self._wrong(rollup[1], times_of(parameters))
-            return [(hour.replace(tzinfo=None), PARTITION.topic, 0, *numbers) for hour, numbers in wrong.items()]
+            return [(hour.replace(tzinfo=None), "b", PARTITION.topic, 0, *numbers) for hour, numbers in wrong.items()]
         span = range(parameters["first"], parameters["last"] + 1)
         if "DISTINCT" in sql:
             hours = {hour_of(row) for row in self.rows.get("events", []) if row[OFFSET] in span}
