@@ -30,6 +30,11 @@ BLOCK_BYTES, SLICE = 512 * 1024, 8192
 stays below the 1 MiB that brokers take by default."""
 SMALLER = "send less at a time (max_samples_per_send)"
 TYPES = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
+SUFFIXES = {
+    "histogram": ("_bucket", "_count", "_sum"),
+    "gaugehistogram": ("_bucket", "_gcount", "_gsum"),
+    "summary": ("_count", "_sum"),
+}  # of a family's series. Source: OpenMetrics
 MOST_TOLD, LONGEST_HELP = 100_000, 4096
 
 
@@ -104,7 +109,7 @@ class Reader:
                 continue
             known = self._series(draft, series, (sender, *[symbols[ref] for ref in refs]), _pairs)
             if known and series.HasField("metadata"):
-                self._metadata(draft, known, series.metadata, symbols)
+                self._metadata(draft, family_of(known.name, series.metadata.type), sender, series.metadata, symbols)
 
     def _series(
         self, draft: "Draft", series: Any, key: tuple[Any, ...], pairs_of: Callable[[tuple[Any, ...]], Any]
@@ -128,11 +133,11 @@ class Reader:
         read = self.classes["Label"].FromString
         return [(label.name, label.value) for label in map(read, raw)]
 
-    def _metadata(self, draft: "Draft", known: Known, told: Any, symbols: list[str]) -> None:
+    def _metadata(self, draft: "Draft", family: str, sender: str, told: Any, symbols: list[str]) -> None:
         if max(told.help_ref, told.unit_ref) < len(symbols):
             said = (told.type, symbols[told.help_ref], symbols[told.unit_ref])
-            if self._news(known.id, said):
-                draft.family(known.name, *said)
+            if self._news((sender, family), said):
+                draft.family(family, *said)
 
     def _news(self, about: object, said: tuple[int, str, str]) -> bool:
         """Families are described in every request (2.0) or every minute (1.0), and passed on when that is new."""
@@ -194,8 +199,7 @@ class Draft:
         if not name:
             return
         self._cut()
-        word = TYPES[type] if 0 <= type < len(TYPES) else TYPES[0]
-        family = Family(name[:LONGEST_HELP], word, help[:LONGEST_HELP], unit[:LONGEST_HELP])
+        family = Family(name[:LONGEST_HELP], _word(type), help[:LONGEST_HELP], unit[:LONGEST_HELP])
         self.block.families.append(family)
         self.size += sum(map(len, family)) + 16
 
@@ -237,6 +241,18 @@ class Draft:
         self.taken += count
         if self.taken > MOST_SAMPLES:
             raise Unreadable(f"more than {MOST_SAMPLES} samples: {SMALLER}")
+
+
+def family_of(series: str, type: int) -> str:
+    """The family that a series belongs to: `x` for `x_bucket` of a histogram. 2.0 tells it by its series alone."""
+    for suffix in SUFFIXES.get(_word(type), ()):
+        if series.endswith(suffix):
+            return series.removesuffix(suffix)
+    return series
+
+
+def _word(type: int) -> str:
+    return TYPES[type] if 0 <= type < len(TYPES) else TYPES[0]
 
 
 def unpacked(body: bytes) -> bytes:

@@ -214,6 +214,17 @@ def test_a_family_is_passed_on_when_it_says_something_new() -> None:
     assert blocks(only)[0].families == [("x_total", "counter", "how many", ""), ("y", "unknown", "", "")]
 
 
+def test_the_series_of_one_family_tell_it_once() -> None:
+    """The second form describes each series, and all of a histogram say the same."""
+    request = Symbols()
+    for name, type in (("x_bucket", 3), ("x_count", 3), ("x_sum", 3), ("y_sum", 5), ("z_count", 1)):
+        request.add({"__name__": name}, [(NOW, 1.0)], type=type, help="how long")
+    [block] = blocks(read(request.request(), Form.TWO))
+    assert [(family[0], family[1]) for family in block.families] == [
+        ("x", "histogram"), ("y", "summary"), ("z_count", "counter"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("form", Form)
 @pytest.mark.parametrize(
     "body",
