@@ -23,6 +23,7 @@ from services.kube.api.discovery import Resource
 from services.kube.api.errors import ApiError
 from services.kube.api.reflector import LISTS_AT_ONCE, Reflector, Sighting
 from services.kube.objects import Object, ObjectKey
+from services.runtime.allocator import give_back
 from services.runtime.backoff import Backoff
 from services.runtime.clock import Clock
 from services.runtime.errors import Temporary
@@ -109,9 +110,13 @@ class Troubles:
         reflector = self.reflectors[kind] = Reflector(
             self.cluster.session, resource, partial(self._sight, kind), clock=self.clock, metrics=self.metrics,
             log=self.log, query=dict(kind.query), turns=self.turns, interest=partial(self._interest, kind),
-            on_listed=lambda: self._forget(kind, keep=reflector.known),
+            on_listed=lambda: self._listed(kind, reflector.known),
         )  # fmt: skip
         self.tasks[kind] = asyncio.create_task(reflector.run())
+
+    def _listed(self, kind: Kind, known: set[ObjectKey]) -> None:
+        self._forget(kind, keep=known)
+        give_back()
 
     def _forget(self, kind: Kind, keep: set[ObjectKey]) -> None:
         """After a complete list: what an earlier watch of this kind found, and is not there any more, is over."""
