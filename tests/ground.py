@@ -12,6 +12,7 @@ from tests.watching import Client, deployment, random_name
 
 KEPT = ("name", "namespace", "labels", "annotations")
 TTL = "node.alpha.kubernetes.io/ttl"
+OWN = "example.org/of-one-test"
 
 
 @dataclass
@@ -74,13 +75,14 @@ class Ground:
         labels = {"only": name, "kubernetes.io/hostname": name}
         made = await self.client.create({
             "apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels},
+            "spec": {"taints": [{"key": OWN, "effect": "NoSchedule"}]},
         })  # fmt: skip
         self.nodes.append(made)
 
         async def ready() -> Object | None:
             node = await self.live(made)
             states = {one["type"]: one["status"] for one in (node.get("status") or {}).get("conditions") or ()}
-            settled = TTL in (node["metadata"].get("annotations") or {}) and not node["spec"].get("taints")
+            settled = TTL in (node["metadata"].get("annotations") or {}) and len(node["spec"].get("taints", ())) == 1
             return node if states.get("Ready") == "True" and settled else None
 
         found: Object = await eventually(ready, what=f"{name} is ready, and annotated as controllers do")
@@ -88,7 +90,11 @@ class Ground:
 
     def on(self, node: Object, obj: Object, **pod: Any) -> Object:
         """The workload, which runs on that node only."""
-        obj["spec"]["template"]["spec"] |= {"nodeSelector": {"only": node["metadata"]["name"]}, **pod}
+        there = {
+            "nodeSelector": {"only": node["metadata"]["name"]},
+            "tolerations": [{"key": OWN, "operator": "Exists"}],
+        }
+        obj["spec"]["template"]["spec"] |= {**there, **pod}
         return obj
 
     def budget(self, app: str = "web", **spec: Any) -> Object:
