@@ -2,7 +2,8 @@
 
 Small and quick while the recorder keeps up, so that history is there at once; large while it is behind, since an
 insert of 5 000 rows costs little more than one of 100. In between, while events keep coming, the engine rests after
-each round of inserts in proportion to what that took, so that small ones never take more than a share of a core.
+each round of small inserts in proportion to what that took: they never take more than a share of a core. After large
+ones it does not, since whoever has just caught up is late already.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,6 +58,10 @@ class Portion:
         """Rows of all tables."""
         return sum(len(rows) for rows in self.rows.values())
 
+    def full(self, limits: Limits) -> bool:
+        """Large enough for an insert of its own."""
+        return max(self.records, self.row_count) >= limits.rows or self.bytes >= limits.bytes
+
     def add(self, size: int, made: Made | None) -> None:
         """Count a record of so many bytes; None when it makes no rows."""
         self.records += 1
@@ -91,9 +96,8 @@ class Batch:
     caught_up: bool = False
 
     def full(self, limits: Limits) -> bool:
-        """Large enough for an insert of its own."""
-        size = max(self.portion.records, self.portion.row_count)
-        return size >= limits.rows or self.portion.bytes >= limits.bytes
+        """Its portion is."""
+        return self.portion.full(limits)
 
     def due_at(self, limits: Limits, rested: float = 0.0) -> float:
         """When its age makes it due, on the clock of `born`; `rested` is when the engine will have had its rest."""

@@ -131,7 +131,8 @@ class Session:
                 del self.writing[partition]
                 self.room.set()
             ended = self.parts.clock.monotonic()
-            self.rested = max(self.rested, ended + self.limits.rests * (ended - started))
+            if not any(portion.full(self.limits) for portion in due.values()):
+                self.rested = max(self.rested, ended + self.limits.rests * (ended - started))
 
     def _take(self) -> dict[TopicPartition, Portion]:
         if self.closed and not self.draining:
