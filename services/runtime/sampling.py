@@ -13,7 +13,7 @@ from services.runtime.kafka import outgoing, send
 from services.runtime.metrics import Metrics
 
 EVERY_S = 30.0
-"""Each sample of each service is an insert of its own, which is most of what the record costs where nothing happens."""
+"""Each publication of each service is an insert of its own in ClickHouse."""
 
 
 async def publish_metrics(
