@@ -29,7 +29,8 @@ def named(urls: Iterable[str]) -> dict[str, str]:
     for url in urls:
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"'{url}' is no address of a service", "Give it as http://HOST:PORT")
-        found[url.rstrip("/").removesuffix("/ready")] = url.rstrip("/").removesuffix("/ready")
+        address = url.rstrip("/").removesuffix("/ready")
+        found[address] = address
     return found
 
 

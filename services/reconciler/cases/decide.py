@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from schemas.actions import Parameters
-from schemas.base import replaced
 from schemas.events import ActionStarted, Mode, Reason, Verdict, stable_id
 from schemas.ledger import Attempt, Case, Flight, Place, TargetState
 from schemas.policy import Policy
@@ -177,7 +176,7 @@ def plan(state: TargetState, case: Case, ready: Ready, world: World) -> Step:
         return Step(state)
     decision_id = decision_id_of(case, ready.policy)
     action_id = stable_id(decision_id, "plan", case.tries)
-    flight = replaced(_flight(case, ready, decision_id, action_id, world.now), {"mode": Mode.DRY_RUN})
+    flight = _flight(case, ready, decision_id, action_id, world.now).model_copy(update={"mode": Mode.DRY_RUN})
     after = updated(case, flight=flight, policy=None if dry else ready.policy.name, retry_at=None)
     return _start(with_case(state, after), after, ready, Errand.PLAN)
 
@@ -186,7 +185,7 @@ def act(state: TargetState, case: Case, ready: Ready, answer: Answer, world: Wor
     """Record the decision and the start of its action, and hand out the task."""
     made = decision(state, case, ready.policy, answer, ready.step.action, ready.subject)
     action_id = stable_id(made.decision_id, ready.step.action, case.step)
-    made = replaced(made, {"action_id": action_id})
+    made = made.model_copy(update={"action_id": action_id})
     flight = _flight(case, ready, made.decision_id, action_id, world.now)
     started = ActionStarted(
         action_id=action_id, decision_id=made.decision_id, target=state.target, alert_id=case.alert.alert_id,

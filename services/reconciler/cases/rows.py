@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from schemas.alerts import AlertFired
-from schemas.base import EventModel, replaced
+from schemas.base import EventModel
 from schemas.events import (
     TYPES,
     DecisionMade,
@@ -24,7 +24,7 @@ MOST_CASES = 100
 
 def changed(state: TargetState, **changes: object) -> TargetState:
     """A copy of a row."""
-    return replaced(state, changes)
+    return state.model_copy(update=changes)
 
 
 def case_of(state: TargetState, alert_id: str) -> Case | None:
@@ -55,7 +55,7 @@ def without_case(state: TargetState, case: Case, now: datetime) -> TargetState:
 
 def updated(case: Case, **changes: object) -> Case:
     """A copy of a case."""
-    return replaced(case, changes)
+    return case.model_copy(update=changes)
 
 
 def steps_of(policy: Policy) -> tuple[PolicyStep, ...]:
