@@ -8,12 +8,17 @@ ones it does not, since whoever has just caught up is late already.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from services.recorder.intents import Span
 from services.recorder.rows import Made
 from services.recorder.tables import EVENTS, METRICS, Row, Table
 
 Rows = dict[Table, list[Row]]
+KeyT = TypeVar("KeyT")
+TOGETHER = 2
+"""So many batches that are not full are inserted before the next are chosen. A commit takes a tenth of an insert's
+time: more would save little, and whatever comes meanwhile would wait for a round of all partitions."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,10 @@ class Batch:
     born: float
     caught_up: bool = False
 
+    def full(self, limits: Limits) -> bool:
+        """Its portion is."""
+        return self.portion.full(limits)
+
     def due_at(self, limits: Limits, rested: float = 0.0) -> float:
         """When its age makes it due, on the clock of `born`; `rested` is when the engine will have had its rest."""
         if not self.caught_up:
@@ -98,11 +107,18 @@ class Batch:
 
     def due(self, now: float, limits: Limits, rested: float = 0.0) -> bool:
         """Full, or old enough."""
-        return self.portion.full(limits) or now >= self.due_at(limits, rested)
+        return self.full(limits) or now >= self.due_at(limits, rested)
 
     def soon(self, now: float, limits: Limits, rested: float = 0.0) -> bool:
         """At least half as old as it may get: goes along when another one is due, which saves a commit."""
         return now >= (self.born + self.due_at(limits, rested)) / 2
+
+
+def of_one_round(ready: Mapping[KeyT, Batch], limits: Limits) -> list[KeyT]:
+    """Which of them are inserted before the next are chosen: the oldest few, and all that are full."""
+    full = {key for key, batch in ready.items() if batch.full(limits)}
+    aged = sorted(ready.keys() - full, key=lambda key: ready[key].born)
+    return [*aged[:TOGETHER], *(key for key in ready if key in full)]
 
 
 def too_much(portions: Iterable[Portion], limits: Limits) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from schemas.topics import TopicName
-from services.recorder.batches import Batch, Limits, Portion, too_much
+from services.recorder.batches import Batch, Limits, Portion, of_one_round, too_much
 from services.recorder.intents import Place, encode
 from services.recorder.keep import insert_rows, keep
 from services.recorder.parts import Parts
@@ -140,13 +140,13 @@ class Session:
         now = self.parts.clock.monotonic()
         if not self.draining and not any(batch.due(now, self.limits, self.rested) for batch in self.waiting.values()):
             return {}
-        due = {
-            partition: batch.portion
+        ready = {
+            partition: batch
             for partition, batch in self.waiting.items()
             if self.draining or batch.due(now, self.limits, self.rested) or batch.soon(now, self.limits, self.rested)
         }
-        for partition in due:
-            del self.waiting[partition]
+        chosen = list(ready) if self.draining else of_one_round(ready, self.limits)
+        due = {partition: self.waiting.pop(partition).portion for partition in chosen}
         self.writing = dict(due)
         return due
 

@@ -1,6 +1,8 @@
 """When rows are inserted."""
 
-from services.recorder.batches import Batch, Limits, Portion, too_much
+import dataclasses
+
+from services.recorder.batches import TOGETHER, Batch, Limits, Portion, of_one_round, too_much
 from services.recorder.rows import Made
 from services.recorder.tables import EVENTS, AuditRow
 
@@ -41,6 +43,18 @@ def test_small_inserts_leave_the_engine_its_rest() -> None:
     assert young.due(51.0, LIMITS, rested=90.0)
     assert batch(10, caught_up=True).due(50.0, LIMITS, rested=90.0)
     assert batch(1).due_at(LIMITS, rested=50.6) == 51.0  # behind: the age says it
+
+
+def test_who_waits_waits_for_a_few_inserts_and_not_for_all() -> None:
+    """A round takes the oldest few and whatever is full; the others are chosen from anew after it."""
+    ready = {number: dataclasses.replace(batch(1), born=60.0 - number) for number in range(6)} | {9: batch(10)}
+    assert of_one_round(ready, LIMITS) == [5, 4, 9]
+    rounds = 0
+    while ready:
+        rounds += 1
+        for number in of_one_round(ready, LIMITS):
+            del ready[number]
+    assert rounds == 6 / TOGETHER
 
 
 def test_what_makes_no_rows_still_moves_the_span() -> None:
